@@ -1,4 +1,4 @@
-import { execa, type Options, type Result } from 'execa';
+import { execa, type Options } from 'execa';
 import { CapstanError, failure, refusal } from '../errors.ts';
 import { redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
@@ -59,9 +59,7 @@ export function commandRunner(log: Log, signal?: AbortSignal): Run {
     log.write(
       `exit ${result.exitCode ?? result.signal ?? result.code} after ${outcome.seconds} s: ${shown}${indented(outcome)}`,
     );
-    if (!result.failed || (options.accept ?? [0]).includes(outcome.exitCode)) {
-      if ((options.accept ?? [0]).includes(outcome.exitCode)) return outcome;
-    }
+    if (result.exitCode !== undefined && (options.accept ?? [0]).includes(result.exitCode)) return outcome;
     throw commandError(file, result, options);
   };
 }
@@ -92,7 +90,11 @@ function execaOptions(options: CommandOptions, signal: AbortSignal | undefined):
 }
 
 /** The error of a program that did not do what was asked, composed from the facts of its end. */
-function commandError(file: string, result: Result, options: CommandOptions): CapstanError {
+function commandError(
+  file: string,
+  result: Awaited<ReturnType<typeof execa>>,
+  options: CommandOptions,
+): CapstanError {
   if (result.isCanceled) {
     return new CapstanError({ code: 'command-interrupted', message: `${file} was interrupted.`, exit: 130 });
   }
