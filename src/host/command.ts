@@ -89,12 +89,19 @@ function execaOptions(options: CommandOptions, signal: AbortSignal | undefined):
   } as Options;
 }
 
+/** How a program ended, as execa tells it. */
+interface Ended {
+  isCanceled: boolean;
+  timedOut: boolean;
+  code?: string | undefined;
+  signal?: string | undefined;
+  exitCode?: number | undefined;
+  stdout?: unknown;
+  stderr?: unknown;
+}
+
 /** The error of a program that did not do what was asked, composed from the facts of its end. */
-function commandError(
-  file: string,
-  result: Awaited<ReturnType<typeof execa>>,
-  options: CommandOptions,
-): CapstanError {
+function commandError(file: string, result: Ended, options: CommandOptions): CapstanError {
   if (result.isCanceled) {
     return new CapstanError({ code: 'command-interrupted', message: `${file} was interrupted.`, exit: 130 });
   }
