@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+
+/** A command of the program, known by its line in the help before its module is loaded. */
+export interface CommandEntry {
+  name: string;
+  /** What it does, in one line of `capstan --help`. */
+  summary: string;
+  /** Loads the module, which builds the command with its options and its action. */
+  load(): Promise<{ command(): Command }>;
+}
+
+/** Every command, in the order of the help. No module is loaded until its command is called. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'server-install',
+    summary: 'build the first server: a directory, and a CA whose keys are made on the token',
+    load: () => import('./commands/server-install.ts'),
+  },
+  {
+    name: 'lab',
+    summary: 'boot and drive disposable machines with a shared token to rehearse in',
+    load: () => import('./commands/lab.ts'),
+  },
+];

@@ -1,0 +1,76 @@
+import { Command, CommanderError } from 'commander';
+import { refusal } from '../src/errors.ts';
+import { COMMANDS, type CommandEntry } from './commands.ts';
+import { describeError, printError } from './view/error.ts';
+import { version } from './version.ts';
+
+const HELP_TAIL = `
+Each command explains itself: capstan COMMAND --help
+Exit codes: 0 done, 1 failed or unwell, 2 refused before anything changed, 130 interrupted.`;
+
+/**
+ * Parses the arguments, runs the command they name and prints what went wrong.
+ * @returns the exit code
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  surviveClosedOutput();
+  try {
+    const program = await programFor(args);
+    await program.parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const report = describeError(usageError(error));
+    printError(report);
+    return report.exit;
+  }
+}
+
+/** The program with one line for each command, and the whole of the command that the arguments name. */
+async function programFor(args: readonly string[]): Promise<Command> {
+  const program = new Command('capstan')
+    .description('Installs and runs a certificate authority cluster whose private keys live in an HSM.')
+    .version(version(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .addHelpText('after', HELP_TAIL)
+    .enablePositionalOptions();
+  const wanted = args[0] === 'help' ? args[1] : args[0];
+  for (const entry of COMMANDS) program.addCommand(await commandOf(entry, wanted));
+  reportByThrowing(program);
+  return program;
+}
+
+async function commandOf(entry: CommandEntry, wanted: string | undefined): Promise<Command> {
+  const command = entry.name === wanted ? (await entry.load()).command() : new Command(entry.name);
+  return command.summary(entry.summary);
+}
+
+/** Makes a command and all below it throw their errors instead of printing and exiting. */
+function reportByThrowing(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  for (const child of command.commands) reportByThrowing(child);
+}
+
+/** A mistake in the arguments as a refusal; anything else as it is. */
+function usageError(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  // The help was already printed: a command group called without a command.
+  if (error.code === 'commander.help') return refusal('usage', 'A command is missing.');
+  const sentence = error.message
+    .replace(/^error: /, '')
+    // A mistyped option or a stray word may be a secret: --ds-pasword=..., -p my secret
+    .replace(/(--?[\w-]+)=[^']*/g, '$1')
+    .replace(/(but got \d+): .*$/s, '$1')
+    .replace(/^./, (letter) => letter.toUpperCase())
+    .replace(/\n\(Did you mean (.*)\?\)$/, '. Did you mean $1?');
+  return refusal('usage', /[.?]$/.test(sentence) ? sentence : `${sentence}.`, 'See the command with --help.');
+}
+
+/** Keeps a run going when what reads its output goes away (`capstan status | head -1`). */
+function surviveClosedOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+    });
+  }
+}
