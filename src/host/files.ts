@@ -1,0 +1,79 @@
+import { constants } from 'node:fs';
+import { access, chmod, chown, lstat, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Who owns a file, and what they may do with it. */
+export interface FileRights {
+  /** Permission bits; 0o644 unless told. */
+  mode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+/** Whether anything has this path, a dangling link included. */
+export async function pathExists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+      throw error;
+    },
+  );
+}
+
+/** Whether this process may read the file. */
+export async function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Writes a file so that a reader, and a power cut, sees the old content or the new one and nothing between:
+ * temporary file, fsync, rename, fsync of the folder. The folder is made if missing.
+ */
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+  rights: FileRights = {},
+): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  const draft = `${path}.${process.pid}.new`;
+  const file = await open(draft, 'w', rights.mode ?? 0o644);
+  try {
+    await file.writeFile(content);
+    await file.chmod(rights.mode ?? 0o644);
+    if (rights.uid !== undefined) await file.chown(rights.uid, rights.gid ?? rights.uid);
+    await file.sync();
+    await file.close();
+    await rename(draft, path);
+  } catch (error) {
+    await file.close().catch(() => {});
+    await unlink(draft).catch(() => {});
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** Makes a folder with exactly these rights, whatever the umask. */
+export async function makeFolder(path: string, rights: FileRights = {}): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await chmod(path, rights.mode ?? 0o755);
+  if (rights.uid !== undefined) await chown(path, rights.uid, rights.gid ?? rights.uid);
+}
+
+/** Removes a file or a folder with all in it; that nothing is there is no error. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,41 @@
+import type { Host } from './host.ts';
+
+/** Seconds that a service may take to start or stop; a Tomcat with an HSM needs more than systemd's 90. */
+const SERVICE_DEADLINE = 300;
+
+/** Whether systemd starts the unit at boot (systemctl(1), `is-enabled`). */
+export async function isEnabled(host: Host, unit: string): Promise<boolean> {
+  const { stdout } = await host.run('systemctl', ['is-enabled', unit], { accept: [0, 1, 3, 4] });
+  return stdout.trim() === 'enabled';
+}
+
+/** Whether the unit is up. For a subsystem of Dogtag that says little: ask the subsystem itself. */
+export async function isActive(host: Host, unit: string): Promise<boolean> {
+  const { exitCode } = await host.run('systemctl', ['is-active', '--quiet', unit], { accept: [0, 1, 3, 4] });
+  return exitCode === 0;
+}
+
+/** @throws CapstanError `command-failed` */
+export async function enable(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['enable', '--quiet', unit]);
+}
+
+/** @throws CapstanError `command-failed` */
+export async function disable(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['disable', '--quiet', unit]);
+}
+
+/** @throws CapstanError `command-failed`, `command-deadline` */
+export async function start(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['start', unit], { deadline: SERVICE_DEADLINE });
+}
+
+/** @throws CapstanError `command-failed`, `command-deadline` */
+export async function stop(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['stop', unit], { deadline: SERVICE_DEADLINE });
+}
+
+/** @throws CapstanError `command-failed`, `command-deadline` */
+export async function restart(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['restart', unit], { deadline: SERVICE_DEADLINE });
+}
