@@ -1,8 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { refusal } from '../src/errors.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
-import { describeError, printError } from './view/error.ts';
 import { version } from './version.ts';
+import { describeError, printError } from './view/error.ts';
 
 const HELP_TAIL = `
 Each command explains itself: capstan COMMAND --help

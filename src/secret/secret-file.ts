@@ -1,0 +1,117 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type CapstanError, refusal } from '../errors.ts';
+
+/** The most bytes that a file with a secret may hold. */
+export const LONGEST_SECRET_FILE = 4096;
+
+/** How strictly a file is looked at before it is believed. */
+export interface SecretFileRules {
+  /** Lets a file pass that others may read, or that another user owns. */
+  exposed?: boolean;
+}
+
+/**
+ * The one line of text that a file holds, without its newline; nothing else is trimmed.
+ * @throws CapstanError `secret-file-missing`, `secret-file-unusable`, `secret-file-exposed`
+ */
+export function readSecretFile(path: string, rules: SecretFileRules = {}): string {
+  const descriptor = open(path);
+  try {
+    const file = fstatSync(descriptor);
+    if (!file.isFile()) {
+      throw unusable(
+        path,
+        'is not a regular file',
+        'To hand over a secret through a pipe, name - as the file.',
+      );
+    }
+    if (!rules.exposed) refuseExposed(path, file.uid, file.mode);
+    return singleLine(readAll(descriptor), path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function open(path: string): number {
+  try {
+    // O_NONBLOCK: a pipe without a writer would otherwise be waited for without end.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw refusal('secret-file-missing', `The password file ${path} does not exist.`, undefined, error);
+    }
+    throw unusable(path, `cannot be opened: ${(error as Error).message}`, undefined, error);
+  }
+}
+
+function refuseExposed(path: string, uid: number, mode: number): void {
+  const own = process.getuid?.() ?? 0;
+  if (uid !== 0 && uid !== own) {
+    throw refusal(
+      'secret-file-exposed',
+      `The password file ${path} belongs to another user (uid ${uid}), who can read and change it.`,
+      `Run: chown root: ${path} && chmod 600 ${path}`,
+    );
+  }
+  if ((mode & 0o066) !== 0) {
+    const octal = (mode & 0o777).toString(8).padStart(4, '0');
+    throw refusal(
+      'secret-file-exposed',
+      `The password file ${path} can be read or written by other users (mode ${octal}).`,
+      `Run: chmod 600 ${path} (or, where that is impossible, add --allow-exposed-password-files)`,
+    );
+  }
+}
+
+function readAll(descriptor: number): Buffer {
+  const buffer = Buffer.alloc(LONGEST_SECRET_FILE + 1);
+  let length = 0;
+  for (;;) {
+    const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    if (read === 0) return buffer.subarray(0, length);
+    length += read;
+  }
+}
+
+/**
+ * The single line that bytes hold.
+ * @param where what they come from, for the refusal: a path, or `standard input`
+ * @throws CapstanError `secret-file-unusable`
+ */
+export function singleLine(bytes: Uint8Array, where: string): string {
+  if (bytes.length > LONGEST_SECRET_FILE) {
+    throw unusable(where, `holds more than ${LONGEST_SECRET_FILE} bytes`);
+  }
+  const line = decode(bytes, where).replace(/\n$/, '');
+  if (line === '') throw unusable(where, 'is empty');
+  if (line.endsWith('\r')) {
+    throw unusable(where, 'ends its line as Windows does (CR LF)', 'Remove the carriage return.');
+  }
+  if (line.includes('\n')) {
+    throw unusable(where, 'holds more than one line', 'Leave the password alone in it, on one line.');
+  }
+  const flaw = flawOfSecret(line);
+  if (flaw) throw unusable(where, flaw);
+  return line;
+}
+
+function decode(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw unusable(where, 'is not UTF-8 text', undefined, error);
+  }
+}
+
+/** Why a text cannot be a secret that is typed or written on one line; undefined when it can. */
+export function flawOfSecret(text: string): string | undefined {
+  if (text.startsWith('\ufeff')) return 'starts with a byte order mark';
+  if (text.includes('\u0000')) return 'holds a NUL character';
+  if (/\p{Cc}/u.test(text)) return 'holds a control character';
+  return undefined;
+}
+
+function unusable(where: string, flaw: string, next?: string, cause?: unknown): CapstanError {
+  const what = where === 'standard input' ? 'The password on standard input' : `The password file ${where}`;
+  return refusal('secret-file-unusable', `${what} ${flaw}.`, next, cause);
+}

@@ -1,0 +1,136 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CapstanError, refusal } from '../errors.ts';
+import { Secret } from './secret.ts';
+import { flawOfSecret, LONGEST_SECRET_FILE, readSecretFile, singleLine } from './secret-file.ts';
+
+/** A secret that a command needs, and what the administrator gave for it. */
+export interface SecretRequest {
+  /** What it is, for people: `token password`. */
+  what: string;
+  /** The option that takes the value; the one that takes a file ends in `-file`: `--token-password`. */
+  option: string;
+  /** The fewest characters that it may have; 1 unless told. */
+  shortest?: number;
+  /** Whether it is chosen now rather than known, and so asked for twice. */
+  chosen?: boolean;
+  /** The value of the option. */
+  value?: string | undefined;
+  /** The value of the `-file` option: a path, or `-` for standard input. */
+  file?: string | undefined;
+}
+
+/** Where secrets may come from besides the options. */
+export interface SecretPlaces {
+  /** systemd's directory of credentials ($CREDENTIALS_DIRECTORY, systemd.exec(5)); files are named as the options. */
+  credentials?: string | undefined;
+  /** Reads standard input to its end, or to the limit. */
+  readInput(): Promise<Uint8Array>;
+  /** Asks a person; undefined when nobody is there. */
+  ask?: ((request: SecretRequest) => Promise<string>) | undefined;
+  /** Accepts files that other users can read. */
+  exposedFiles?: boolean | undefined;
+}
+
+/**
+ * Every secret that is asked for, each from exactly one source: its option, its file, systemd's credentials, a person.
+ * An option comes before a credential of the same name. Nobody is asked before everything else was found good.
+ * @throws CapstanError `secret-given-twice`, `secret-input-twice`, `secret-too-short`, `secret-unusable`,
+ *   `secrets-missing`, and those of {@link readSecretFile}
+ */
+export async function collectSecrets<Name extends string>(
+  requests: Readonly<Record<Name, SecretRequest>>,
+  places: SecretPlaces,
+): Promise<Record<Name, Secret>> {
+  const wanted = Object.entries(requests) as [Name, SecretRequest][];
+  refuseAmbiguous(wanted.map(([, request]) => request));
+  const found: Partial<Record<Name, Secret>> = {};
+  const missing: [Name, SecretRequest][] = [];
+  for (const [name, request] of wanted) {
+    const value = await given(request, places);
+    if (value === undefined) missing.push([name, request]);
+    else found[name] = accept(value, request);
+  }
+  if (missing.length > 0 && !places.ask) throw secretsMissing(missing.map(([, request]) => request));
+  for (const [name, request] of missing) {
+    found[name] = accept((await places.ask?.(request)) ?? '', request);
+  }
+  return found as Record<Name, Secret>;
+}
+
+function refuseAmbiguous(requests: readonly SecretRequest[]): void {
+  const twice = requests.find(({ value, file }) => value !== undefined && file !== undefined);
+  if (twice) {
+    throw refusal(
+      'secret-given-twice',
+      `The ${twice.what} is given twice: with ${twice.option} and with ${twice.option}-file.`,
+      'Give one of the two; the file is the safer one.',
+    );
+  }
+  const fromInput = requests.filter(({ file }) => file === '-');
+  if (fromInput.length > 1) {
+    const options = fromInput.map(({ option }) => `${option}-file`).join(' and ');
+    throw refusal(
+      'secret-input-twice',
+      `Standard input can carry one secret only, but ${options} name it.`,
+      'Put the others into files of their own.',
+    );
+  }
+}
+
+/** The value that an option, a file or a credential gives. */
+async function given(request: SecretRequest, places: SecretPlaces): Promise<string | undefined> {
+  if (request.value !== undefined) return request.value;
+  if (request.file === '-') return singleLine(await places.readInput(), 'standard input');
+  if (request.file !== undefined)
+    return readSecretFile(request.file, { exposed: places.exposedFiles ?? false });
+  const credential = places.credentials && join(places.credentials, request.option.replace(/^-+/, ''));
+  if (!credential || !existsSync(credential)) return undefined;
+  // systemd guards the directory; an access list in it makes a file's mode look open when it is not.
+  return readSecretFile(credential, { exposed: true });
+}
+
+function accept(value: string, request: SecretRequest): Secret {
+  const flaw = flawOfRequest(value, request);
+  if (flaw) throw flaw;
+  return new Secret(value, request.what);
+}
+
+/** The refusal of a value that cannot be this secret; undefined when it can. */
+export function flawOfRequest(value: string, request: SecretRequest): CapstanError | undefined {
+  const { what, shortest = 1 } = request;
+  const flaw = value === '' ? 'is empty' : flawOfSecret(value);
+  if (flaw) return refusal('secret-unusable', `The ${what} ${flaw}.`, 'Choose one of printable characters.');
+  if ([...value].length < shortest) {
+    return refusal('secret-too-short', `The ${what} has fewer than ${shortest} characters.`);
+  }
+  return undefined;
+}
+
+function secretsMissing(missing: readonly SecretRequest[]): CapstanError {
+  const names = missing.map(({ what }) => `the ${what}`).join(', ');
+  const options = missing.map(({ option }) => `${option}-file FILE`).join(' ');
+  return refusal('secrets-missing', `Not given, and nobody to ask: ${names}.`, `Add ${options}`);
+}
+
+/**
+ * Standard input as {@link SecretPlaces.readInput} wants it.
+ * @throws CapstanError `secret-input-terminal` when a person would have to type there, visibly
+ */
+export async function readStandardInput(input: NodeJS.ReadStream = process.stdin): Promise<Uint8Array> {
+  if (input.isTTY) {
+    throw refusal(
+      'secret-input-terminal',
+      'A password is to be read from standard input, which is a terminal.',
+      'Redirect it, as in: capstan ... --token-password-file - < FILE',
+    );
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of input) {
+    chunks.push(chunk as Buffer);
+    length += (chunk as Buffer).length;
+    if (length > LONGEST_SECRET_FILE) break;
+  }
+  return Buffer.concat(chunks);
+}
