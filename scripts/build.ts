@@ -15,7 +15,13 @@ export async function build(host: Host): Promise<void> {
   // The same depth as dist/, so that the source maps are right after the move.
   const fresh = join(HOME, 'dist.new');
   rmSync(fresh, { recursive: true, force: true });
-  await shown(host, NODE, [join(HOME, 'node_modules/.bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', fresh]);
+  await shown(host, NODE, [
+    join(HOME, 'node_modules/.bin/tsc'),
+    '-p',
+    'tsconfig.build.json',
+    '--outDir',
+    fresh,
+  ]);
   const dist = join(HOME, 'dist');
   rmSync(dist, { recursive: true, force: true });
   renameSync(fresh, dist);

@@ -19,15 +19,25 @@ const TASKS = ['test', 'quickstart', 'bench'];
 /** What building, the tests and the lab need from the distribution. Names are those of Debian and Ubuntu. */
 const PACKAGES = [
   ...['gcc', 'g++', 'make', 'libc6-dev', 'binutils', 'ca-certificates'],
-  ...['mmdebstrap', 'debian-archive-keyring', 'systemd-container', 'bindfs', 'fuse3', 'iproute2', 'util-linux'],
+  ...[
+    'mmdebstrap',
+    'debian-archive-keyring',
+    'systemd-container',
+    'bindfs',
+    'fuse3',
+    'iproute2',
+    'util-linux',
+  ],
   ...['softhsm2', 'opensc', 'python3', 'openssl', 'ldap-utils'],
 ];
 
 main(process.argv[2], process.argv.slice(3));
 
 function main(task, args) {
-  if (task !== undefined && !TASKS.includes(task)) stop(`There is no task ${task}; there are ${TASKS.join(', ')}.`);
-  if (process.platform !== 'linux' || process.arch !== 'x64') stop('Capstan is built and tested on Linux, x86-64.');
+  if (task !== undefined && !TASKS.includes(task))
+    stop(`There is no task ${task}; there are ${TASKS.join(', ')}.`);
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    stop('Capstan is built and tested on Linux, x86-64.');
   systemPackages();
   nodeModules();
   addon();
@@ -38,11 +48,14 @@ function main(task, args) {
 /** Installs the packages that are missing, and asks apt for nothing when none is. */
 function systemPackages() {
   if (!existsSync('/usr/bin/apt-get')) {
-    stop('There is no apt-get. The set-up, the tests and the lab need Debian or a distribution made from it.');
+    stop(
+      'There is no apt-get. The set-up, the tests and the lab need Debian or a distribution made from it.',
+    );
   }
   const missing = PACKAGES.filter((name) => !installed(name));
   if (missing.length === 0) return;
-  if (process.getuid() !== 0) stop(`These packages are missing: ${missing.join(' ')}. Install them, or run this as root.`);
+  if (process.getuid() !== 0)
+    stop(`These packages are missing: ${missing.join(' ')}. Install them, or run this as root.`);
   say(`installing ${missing.length} packages: ${missing.join(' ')}`);
   const apt = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=3', '-q'];
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -53,7 +66,8 @@ function systemPackages() {
 }
 
 function installed(name) {
-  const query = spawnSync('dpkg-query', ['--show', '--showformat=${db:Status-Status}', name], { encoding: 'utf8' });
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the braces are dpkg-query's own format.
+  const query = spawnSync('dpkg-query', ['--show', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
   return query.stdout === 'installed';
 }
 
@@ -70,7 +84,9 @@ function nodeModules() {
   }
   const version = spawnSync(NODE, ['--version'], { encoding: 'utf8' }).stdout?.trim();
   if (!version?.startsWith('v24.')) {
-    stop(`node_modules/.bin/node is ${version || 'missing'}, not Node 24. Remove node_modules and run this again.`);
+    stop(
+      `node_modules/.bin/node is ${version || 'missing'}, not Node 24. Remove node_modules and run this again.`,
+    );
   }
   writeFileSync(STAMP, wanted);
 }

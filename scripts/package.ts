@@ -28,7 +28,11 @@ const TOP = join(STAGE, 'capstan');
 const STAMP = `${BUNDLE}.inputs`;
 
 /** The newest symbol versions of Debian 11, the oldest system supported: glibc 2.31 and GCC 10's libstdc++. */
-const NEWEST_SYMBOLS: Readonly<Record<string, string>> = { GLIBC: '2.31', GLIBCXX: '3.4.28', CXXABI: '1.3.12' };
+const NEWEST_SYMBOLS: Readonly<Record<string, string>> = {
+  GLIBC: '2.31',
+  GLIBCXX: '3.4.28',
+  CXXABI: '1.3.12',
+};
 
 /** What every entry of the archive is dated, in seconds since 1970, so that the same inputs give the same bytes. */
 const DATE = process.env.SOURCE_DATE_EPOCH ?? '1767225600';
@@ -66,7 +70,10 @@ function stage(): void {
   copyFileSync(join(HOME, 'bin/capstan'), join(TOP, 'bin/capstan'));
   for (const program of ['node', 'capstan']) chmodSync(join(TOP, 'bin', program), 0o755);
   for (const folder of ['dist', 'templates', 'schema']) {
-    cpSync(join(HOME, folder), join(TOP, folder), { recursive: true, filter: (file) => !file.endsWith('.map') });
+    cpSync(join(HOME, folder), join(TOP, folder), {
+      recursive: true,
+      filter: (file) => !file.endsWith('.map'),
+    });
   }
   copyFileSync(join(HOME, 'LICENSE'), join(TOP, 'LICENSE'));
   const { name, version, description, license, type, dependencies } = manifest();
@@ -106,12 +113,17 @@ async function verify(host: Host): Promise<void> {
   const loadAll = `for (const name of ${JSON.stringify(packages)}) await import(name);
     const { default: { PKCS11 } } = await import('pkcs11js'); new PKCS11();`;
   writeFileSync(join(TOP, 'load.mjs'), loadAll);
-  await toolchainRun(host, STAGE, ['/build/capstan/bin/node', '/build/capstan/load.mjs'], (line) => say(line));
+  await toolchainRun(host, STAGE, ['/build/capstan/bin/node', '/build/capstan/load.mjs'], (line) =>
+    say(line),
+  );
   rmSync(join(TOP, 'load.mjs'));
   const lines: string[] = [];
   await toolchainRun(host, STAGE, ['/build/capstan/bin/capstan', '--version'], (line) => lines.push(line));
   if (!lines.some((line) => line.includes(VERSION))) {
-    throw failure('bundle-broken', `capstan --version in the bundle says "${lines.join(' ')}", not ${VERSION}.`);
+    throw failure(
+      'bundle-broken',
+      `capstan --version in the bundle says "${lines.join(' ')}", not ${VERSION}.`,
+    );
   }
   say('the bundle runs on Debian 11 and loads its addon and every package');
 }
@@ -119,7 +131,8 @@ async function verify(host: Host): Promise<void> {
 async function checkSymbols(host: Host, file: string): Promise<void> {
   const { stdout } = await quiet(host, 'objdump', ['-T', file]);
   const wanted = [...stdout.matchAll(/\((GLIBC|GLIBCXX|CXXABI)_([\d.]+)\)/g)];
-  if (wanted.length === 0) throw failure('symbols-unreadable', `objdump finds no versioned symbols in ${file}.`);
+  if (wanted.length === 0)
+    throw failure('symbols-unreadable', `objdump finds no versioned symbols in ${file}.`);
   for (const [, library = '', version = ''] of wanted) {
     const newest = NEWEST_SYMBOLS[library] ?? '0';
     if (newer(version, newest)) {
@@ -137,7 +150,14 @@ function newer(version: string, than: string): boolean {
 
 async function archive(host: Host): Promise<void> {
   const fresh = `${BUNDLE}.new`;
-  const same = ['--sort=name', `--mtime=@${DATE}`, '--owner=0', '--group=0', '--numeric-owner', '--format=gnu'];
+  const same = [
+    '--sort=name',
+    `--mtime=@${DATE}`,
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--format=gnu',
+  ];
   const how = ['--mode=u=rwX,go=rX', '--use-compress-program=gzip -n -6'];
   await quiet(host, 'tar', [...same, ...how, '-C', STAGE, '-cf', fresh, 'capstan']);
   renameSync(fresh, BUNDLE);
@@ -146,7 +166,16 @@ async function archive(host: Host): Promise<void> {
 /** A hash over everything that the bundle is made of and by. */
 function inputsHash(): string {
   const hash = createHash('sha256').update(`${DATE} ${JSON.stringify(ADDON_ARGUMENTS)}`);
-  for (const path of ['dist', 'bin', 'templates', 'schema', 'scripts', 'LICENSE', 'package.json', 'package-lock.json']) {
+  for (const path of [
+    'dist',
+    'bin',
+    'templates',
+    'schema',
+    'scripts',
+    'LICENSE',
+    'package.json',
+    'package-lock.json',
+  ]) {
     addFiles(hash, join(HOME, path));
   }
   return hash.update(productionPackages().join()).digest('hex');

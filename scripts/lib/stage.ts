@@ -12,8 +12,27 @@ interface LockedPackage {
   peer?: boolean;
 }
 
-const AUTHORS_FOLDERS = new Set(['test', 'tests', '__tests__', 'example', 'examples', 'docs', 'doc', 'benchmark']);
-const AUTHORS_FILES = new Set(['.ts', '.mts', '.cts', '.map', '.md', '.markdown', '.flow', '.yml', '.coffee']);
+const AUTHORS_FOLDERS = new Set([
+  'test',
+  'tests',
+  '__tests__',
+  'example',
+  'examples',
+  'docs',
+  'doc',
+  'benchmark',
+]);
+const AUTHORS_FILES = new Set([
+  '.ts',
+  '.mts',
+  '.cts',
+  '.map',
+  '.md',
+  '.markdown',
+  '.flow',
+  '.yml',
+  '.coffee',
+]);
 /** Folders of single packages that a program under Node never loads: browser builds, sources of addons. */
 const UNUSED: Readonly<Record<string, readonly string[]>> = {
   'node-forge': ['dist', 'flash'],
@@ -24,7 +43,9 @@ const UNUSED: Readonly<Record<string, readonly string[]>> = {
 export function productionPackages(): string[] {
   const lock = JSON.parse(readFileSync(join(HOME, 'package-lock.json'), 'utf8'));
   return Object.entries(lock.packages as Record<string, LockedPackage>)
-    .filter(([path, entry]) => path !== '' && !entry.dev && !entry.devOptional && !entry.optional && !entry.peer)
+    .filter(
+      ([path, entry]) => path !== '' && !entry.dev && !entry.devOptional && !entry.optional && !entry.peer,
+    )
     .map(([path]) => path)
     .sort();
 }
@@ -40,7 +61,10 @@ export function stagePackages(folder: string): void {
       throw failure('package-missing', `${path} is in package-lock.json, but not installed.`, 'Run npm ci.');
     }
     mkdirSync(dirname(join(folder, path)), { recursive: true });
-    cpSync(from, join(folder, path), { recursive: true, filter: (file) => needed(basename(path), from, file) });
+    cpSync(from, join(folder, path), {
+      recursive: true,
+      filter: (file) => needed(basename(path), from, file),
+    });
   }
 }
 
