@@ -58,10 +58,10 @@ function parseAttribute(pair: string, whole: string): Attribute {
   return { type, value: unescapeValue(raw, whole) };
 }
 
-/** Removes blanks at both ends, but not the one that a backslash protects at the end. */
+/** Removes blanks (U+0020 only, RFC 4514) at both ends, but not the one that a backslash protects at the end. */
 function trimBlanks(text: string): string {
-  const start = text.trimStart();
-  const end = start.trimEnd();
+  const start = text.replace(/^ +/, '');
+  const end = start.replace(/ +$/, '');
   const backslashes = /\\*$/.exec(end)?.[0].length ?? 0;
   return backslashes % 2 === 1 && end.length < start.length ? `${end} ` : end;
 }
