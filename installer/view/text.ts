@@ -1,0 +1,34 @@
+/** Small things that every text view needs. */
+
+import { stripVTControlCharacters } from 'node:util';
+import { redact } from '../../src/secret/redaction.ts';
+
+/** One line of a sub-process as it may be shown: no secrets, no colours, no cursor movements, no control characters. */
+export function cleanLine(line: string): string {
+  return redact(stripVTControlCharacters(line))
+    .replace(/\p{Cc}+/gu, ' ')
+    .trimEnd();
+}
+
+/** A time span for people: `0.4 s`, `12.3 s`, `2 min 05 s`. */
+export function duration(seconds: number): string {
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** How many places a text takes in a terminal, counting what a reader sees as one letter once. */
+export function places(text: string): number {
+  let count = 0;
+  for (const _ of segmenter.segment(stripVTControlCharacters(text))) count++;
+  return count;
+}
+
+/** The text cut to so many places, with `…` where something was cut. */
+export function shortened(text: string, width: number): string {
+  if (places(text) <= width) return text;
+  const letters = [...segmenter.segment(text)].slice(0, Math.max(0, width - 1));
+  return `${letters.map(({ segment }) => segment).join('')}…`;
+}
