@@ -5,24 +5,17 @@
  */
 
 import { accessSync, constants, statSync } from 'node:fs';
-import {
-  CallFailure,
-  close,
-  destroy,
-  find,
-  type LoadedModule,
-  load,
-  login,
-  mechanisms,
-  moduleFacts,
-  read,
-  sign,
-  tokens,
-} from './module-calls.ts';
+import { login, mechanisms, sign, tokens } from './module-calls.ts';
+import { CallFailure, close, type LoadedModule, load, moduleFacts } from './module-library.ts';
+import { destroy, find, read } from './module-objects.ts';
 import type { ChildFailure, ChildMessage, Question } from './protocol.ts';
 
-/** Node has initgroups (since 0.9.4); its type definitions do not. */
-const switchable = process as typeof process & { initgroups?: (user: string, gid: number) => void };
+/** How a process changes its user. The type definitions lack initgroups, and leave the others open for Windows. */
+const identity = process as unknown as {
+  initgroups(user: string, gid: number): void;
+  setgid(gid: number): void;
+  setuid(uid: number): void;
+};
 
 let module: LoadedModule | undefined;
 let lastEntered = '';
@@ -42,9 +35,9 @@ function enter(name: string): void {
 function becomeUser(user: { name: string; gid: number; uid: number }): void {
   if (process.getuid?.() === user.uid && user.uid !== 0) return;
   try {
-    switchable.initgroups?.(user.name, user.gid);
-    process.setgid?.(user.gid);
-    process.setuid?.(user.uid);
+    identity.initgroups(user.name, user.gid);
+    identity.setgid(user.gid);
+    identity.setuid(user.uid);
   } catch (error) {
     throw new CallFailure({ kind: 'user', detail: (error as Error).message });
   }
