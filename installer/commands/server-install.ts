@@ -1,0 +1,139 @@
+import { hostname as systemName } from 'node:os';
+import { Command } from 'commander';
+import type { ServerRequest } from '../../src/flow/server.ts';
+import type { Host } from '../../src/host/host.ts';
+import { collectSecrets, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
+import { type OutputValues, outputOptions } from '../options/output.ts';
+import {
+  adminOptions,
+  adminSecret,
+  directoryOptions,
+  dsSecret,
+  readSite,
+  type SiteValues,
+} from '../options/site.ts';
+import { readSubjects, type SubjectValues, subjectOptions } from '../options/subject.ts';
+import { together } from '../options/together.ts';
+import { readToken, type TokenValues, tokenOptions, tokenSecret } from '../options/token.ts';
+import { type Asker, canAsk, openAsker } from '../prompt.ts';
+import { logFileOf, runSession, type Session } from '../session.ts';
+
+const NAME = 'server-install';
+
+const DESCRIPTION =
+  'Builds the first server of a cluster on this host: a directory, and a certificate authority whose signing, ' +
+  'OCSP, audit and subsystem keys are made on the token and never leave it. Certificates are tracked and ' +
+  'renewed by certmonger.';
+
+const HELP_TAIL = `
+What happens:
+  1. What is not given is asked for: names, the token, and the three passwords.
+  2. Everything is checked before anything changes: the host, the programs, the
+     override file, and the token, through its library and as the user pkiuser.
+     All that is wrong is reported together.
+  3. The steps run, each shown with its time. When one fails, what this run made is
+     taken back, unless --keep is given. Running the command again is safe.
+  4. The report says what was built, where it is and what to do next.
+
+Passwords:
+  A password comes from a question, from a file of one line that only its owner may
+  read, from standard input (-), or from systemd's credentials directory, as a file
+  named ds-password, admin-password or token-password. An option that holds the
+  password itself is seen by others in the process list for a moment, and by your
+  shell's history for longer.
+
+Examples:
+  Ask for everything:
+    capstan server-install
+
+  Look, but do not touch:
+    capstan server-install --dry-run
+
+  Without questions, on the token "HSM" of SoftHSM:
+    capstan server-install --unattended --hostname ca1.example.test \\
+      --token-name HSM --library-path /usr/lib/softhsm/libsofthsm2.so \\
+      --token-password-file /root/token-password \\
+      --ds-password-file /root/ds-password --admin-password-file /root/admin-password
+
+Files:
+  ${logFileOf(NAME)}   everything that was run, without passwords
+
+Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 interrupted.`;
+
+/** Everything that the options may leave behind. */
+interface Values extends SiteValues, TokenValues, SubjectValues, OutputValues {
+  allowExposedPasswordFiles?: boolean;
+}
+
+/** The command `capstan server-install`. */
+export function command(): Command {
+  const install = new Command(NAME).description(DESCRIPTION);
+  directoryOptions(install);
+  adminOptions(install);
+  tokenOptions(install);
+  subjectOptions(install);
+  outputOptions(install, logFileOf(NAME));
+  return install
+    .optionsGroup('Options:')
+    .addHelpText('after', HELP_TAIL)
+    .action(async (values: Values) => {
+      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
+    });
+}
+
+async function run(values: Values, session: Session): Promise<undefined> {
+  const host = session.openHost();
+  const request = await readRequest(values, host);
+  const { serverInstall } = await import('../../src/flow/server.ts');
+  const report = await serverInstall(host, request, {
+    dryRun: values.dryRun ?? false,
+    keep: values.keep ?? false,
+    listen: session.view.listen,
+  });
+  const log = host.log.path ? [{ name: 'Log', value: host.log.path }] : [];
+  session.view.result({ ...report, facts: [...report.facts, ...log] });
+}
+
+/** The request that options, files and answers make, judged as far as it can be without touching the host. */
+async function readRequest(values: Values, host: Host): Promise<ServerRequest> {
+  const asker = askerFor(values, host);
+  const parts = await together(
+    {
+      site: async () => {
+        const site = await readSite(values, asker, await fullHostName(host));
+        return { ...site, ...(await readSubjects(values, site.realm)) };
+      },
+      token: () => readToken(values, asker),
+      secrets: () =>
+        collectSecrets(
+          { ds: dsSecret(values), admin: adminSecret(values), token: tokenSecret(values) },
+          placesOf(values, asker),
+        ),
+    },
+    asker !== undefined,
+  );
+  const { override, ...site } = parts.site;
+  return { ...site, token: parts.token, secrets: parts.secrets, ...(override !== undefined && { override }) };
+}
+
+/** Questions go to a person at a terminal, who neither said --unattended nor wants a program to read the output. */
+function askerFor({ unattended, output }: Values, host: Host): Asker | undefined {
+  return unattended || output === 'json' || !canAsk() ? undefined : openAsker(host.signal);
+}
+
+function placesOf(values: Values, asker: Asker | undefined): SecretPlaces {
+  return {
+    credentials: process.env.CREDENTIALS_DIRECTORY,
+    readInput: () => readStandardInput(),
+    ask: asker?.secret,
+    exposedFiles: values.allowExposedPasswordFiles,
+  };
+}
+
+/** The name that the system knows itself by, fully qualified where it can tell (hostname(1), --fqdn). */
+async function fullHostName(host: Host): Promise<string | undefined> {
+  const name = systemName();
+  if (name.includes('.')) return name;
+  const answer = await host.run('hostname', ['--fqdn'], { deadline: 10 }).catch(() => undefined);
+  return answer?.stdout.trim() || name || undefined;
+}

@@ -1,0 +1,26 @@
+import { type Command, Option } from 'commander';
+import { VIEW_KINDS, type ViewKind } from '../view/view.ts';
+
+/** What the output options leave behind. */
+export interface OutputValues {
+  unattended?: boolean;
+  dryRun?: boolean;
+  output?: ViewKind;
+  logFile?: string;
+  keep?: boolean;
+}
+
+/** Adds how a run is shown, logged and rehearsed. */
+export function outputOptions(command: Command, logFile: string): Command {
+  return command
+    .optionsGroup('Run:')
+    .option('-U, --unattended', 'never ask; refuse when something is missing')
+    .option('--dry-run', 'check everything, show the steps, change nothing')
+    .option('--keep', 'leave what was built when a step fails, to look at or to resume')
+    .addOption(
+      new Option('--output <kind>', 'how progress is shown; by default what suits the output').choices([
+        ...VIEW_KINDS,
+      ]),
+    )
+    .option('--log-file <file>', `where the run is logged (default: ${logFile})`);
+}

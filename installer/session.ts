@@ -1,0 +1,97 @@
+import { CapstanError, refusal } from '../src/errors.ts';
+import { type Host, openHost } from '../src/host/host.ts';
+import { type Log, noLog, openLog } from '../src/host/log.ts';
+import { redact } from '../src/secret/redaction.ts';
+import type { OutputValues } from './options/output.ts';
+import { describeError } from './view/error.ts';
+import { openView, type View } from './view/view.ts';
+
+/** One run of a command: how it is shown, how it is ended, and where its story is kept. */
+export interface Session {
+  view: View;
+  /** Aborts on the first SIGINT, SIGTERM or SIGHUP. */
+  signal: AbortSignal;
+  /**
+   * The machine, with every program that is run on it written to the run's log.
+   * @throws CapstanError `not-root`, `log-file-unusable`
+   */
+  openHost(): Host;
+}
+
+/** Where the log of a command lies unless --log-file names another place. */
+export function logFileOf(command: string): string {
+  return `/var/log/capstan/${command}.log`;
+}
+
+/**
+ * Runs the work of a command with a view, a log and signals, and tells what goes wrong, in the view and in the log.
+ * @returns the exit code
+ */
+export async function runSession(
+  command: string,
+  output: OutputValues,
+  work: (session: Session) => Promise<number | undefined>,
+): Promise<number> {
+  const signals = watchSignals();
+  const view = await openView(output.output);
+  let log = noLog;
+  try {
+    const open = () => {
+      log = openRunLog(command, output.logFile);
+      return openHost(log, signals.signal);
+    };
+    return (await work({ view, signal: signals.signal, openHost: open })) ?? 0;
+  } catch (error) {
+    const report = describeError(error, log);
+    log.write(`error ${report.code}: ${storyOf(error)}`);
+    view.error(report);
+    return report.exit;
+  } finally {
+    await view.end();
+    log.close();
+    signals.release();
+  }
+}
+
+function openRunLog(command: string, named: string | undefined): Log {
+  if (named === undefined && process.getuid?.() !== 0) {
+    throw refusal(
+      'not-root',
+      `capstan ${command} needs root, to install services and to write its log.`,
+      'Run it with sudo.',
+    );
+  }
+  const log = openLog(named ?? logFileOf(command));
+  log.write(`begin ${command}`);
+  return log;
+}
+
+/** Everything about an error, for the log: the stack of a defect, the sentences of the rest. */
+function storyOf(error: unknown): string {
+  if (error instanceof CapstanError) {
+    const { message, causes, failures } = describeError(error);
+    return [message, ...causes, ...failures.map((one) => `${one.code}: ${one.message}`)].join('\n');
+  }
+  return redact(error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** The first signal asks the run to stop at a safe point; the second one ends the program at once. */
+function watchSignals(): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) process.exit(SIGNALS[name as keyof typeof SIGNALS]);
+    controller.abort(
+      new CapstanError({ code: 'interrupted', message: `Interrupted by ${name}.`, exit: 130 }),
+    );
+  };
+  const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
+  for (const name of names) process.on(name, stop);
+  return {
+    signal: controller.signal,
+    release() {
+      for (const name of names) process.removeListener(name, stop);
+    },
+  };
+}
