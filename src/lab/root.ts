@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { refusal } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { withLock } from './lock.ts';
+import { machineMirror } from './mirror.ts';
+import { ARCHIVE_KEYRING, CACHE_FOLDER, MIRROR_OVERRIDE, type RootRecipe } from './settings.ts';
+
+/** Seconds that a build may take; most of it is the download. */
+const BUILD_DEADLINE = 1800;
+
+/**
+ * How mmdebstrap is called, whatever the packages. The manual page folders must exist though pages are left out:
+ * openjdk's postinst makes links in them (Debian bug 863199).
+ */
+const OPTIONS = [
+  '--variant=minbase',
+  '--mode=root',
+  '--aptopt=Acquire::Check-Valid-Until "false"',
+  '--aptopt=APT::Install-Recommends "false"',
+  '--setup-hook=mkdir -p "$1"/usr/share/man/man1 "$1"/usr/share/man/man8',
+  '--dpkgopt=path-exclude=/usr/share/man/man*/*',
+  '--dpkgopt=path-exclude=/usr/share/locale/*',
+  '--dpkgopt=path-exclude=/usr/share/doc/*',
+  '--dpkgopt=path-include=/usr/share/doc/*/copyright',
+];
+
+/** The cache key of a recipe: the same packages from the same suite, made the same way. */
+export function rootKey(recipe: RootRecipe): string {
+  const facts = JSON.stringify([recipe.suite, recipe.updates, [...recipe.packages].sort(), OPTIONS]);
+  return createHash('sha256').update(facts).digest('hex').slice(0, 16);
+}
+
+/** Where the root of a recipe is, or will be. A folder of this name is always whole. */
+export function rootPath(recipe: RootRecipe): string {
+  return join(CACHE_FOLDER, 'roots', `${recipe.name}-${recipe.suite}-${rootKey(recipe)}`);
+}
+
+/**
+ * The path of a complete root file system of the recipe, from the cache or built now with mmdebstrap.
+ * It is shared: use it as a lower layer, never write to it.
+ * @param onLine told what the build is doing
+ * @throws CapstanError `mirror-unknown`, `mirror-unreachable`, `keyring-missing`, `command-failed`
+ */
+export async function rootFilesystem(
+  host: Host,
+  recipe: RootRecipe,
+  onLine: (line: string) => void = () => {},
+): Promise<string> {
+  const path = rootPath(recipe);
+  if (await exists(path)) return path;
+  await mkdir(join(CACHE_FOLDER, 'roots'), { recursive: true });
+  const waiting = () => onLine(`waiting for another process that builds the ${recipe.name} image`);
+  await withLock(path, () => build(host, recipe, path, onLine), waiting);
+  return path;
+}
+
+async function build(host: Host, recipe: RootRecipe, path: string, onLine: (line: string) => void) {
+  if (await exists(path)) return;
+  const mirror = MIRROR_OVERRIDE ?? (await machineMirror());
+  await requireArchive(host, mirror, recipe.suite);
+  await removeUnfinished(host, path);
+  const unfinished = `${path}.unfinished`;
+  onLine(`building the ${recipe.name} image (${recipe.suite}) from ${mirror}`);
+  const sources = [recipe.suite, ...recipe.updates].map(
+    (suite) => `deb [signed-by=${ARCHIVE_KEYRING}] ${mirror} ${suite} main`,
+  );
+  // A mount namespace of its own: what mmdebstrap mounts in the root is gone when it is, even if it was killed.
+  await host.run(
+    'unshare',
+    [
+      ...['--mount', '--propagation', 'private', 'mmdebstrap'],
+      ...[...OPTIONS, `--include=${recipe.packages.join(',')}`, recipe.suite, unfinished, ...sources],
+    ],
+    { deadline: BUILD_DEADLINE, onLine, env: await aptProxies(host) },
+  );
+  await rename(unfinished, path);
+}
+
+/** What a killed build left behind. */
+async function removeUnfinished(host: Host, path: string): Promise<void> {
+  await host.run('rm', ['-rf', '--one-file-system', `${path}.unfinished`], { deadline: 300 });
+}
+
+/** Refuses early, and clearly, what mmdebstrap would report after many lines. */
+async function requireArchive(host: Host, mirror: string, suite: string): Promise<void> {
+  if (!(await exists(ARCHIVE_KEYRING))) {
+    throw refusal(
+      'keyring-missing',
+      `The key that signs the Debian archive is not here: ${ARCHIVE_KEYRING}`,
+      'Install the package debian-archive-keyring.',
+    );
+  }
+  const address = `${mirror}/dists/${suite}/InRelease`;
+  const folder = join(CACHE_FOLDER, 'roots');
+  const target = join(folder, `.InRelease-${process.pid}`);
+  try {
+    // apt's own downloader: it goes through the proxies and with the credentials that apt has.
+    await host.run('/usr/lib/apt/apt-helper', ['download-file', address, target], { deadline: 60 });
+  } catch (error) {
+    throw refusal(
+      'mirror-unreachable',
+      `The Debian mirror does not answer: ${address} cannot be fetched.`,
+      'Check the network and the apt sources of this machine, or name a mirror in CAPSTAN_LAB_MIRROR.',
+      error,
+    );
+  } finally {
+    const names = (await readdir(folder)).filter((name) => name.startsWith(`.InRelease-${process.pid}`));
+    await host.run('rm', ['-f', ...names.map((name) => join(folder, name))]);
+  }
+}
+
+/** The proxies that the machine's apt uses, for the apt that mmdebstrap runs (it does not read apt.conf). */
+async function aptProxies(host: Host): Promise<Record<string, string>> {
+  const names = ['http_proxy', 'Acquire::http::Proxy', 'https_proxy', 'Acquire::https::Proxy'];
+  const { stdout } = await host.run('apt-config', ['shell', ...names]);
+  const found = [...stdout.matchAll(/^(https?_proxy)='(.+)'$/gm)].map(([, name, value]) => [name, value]);
+  return Object.fromEntries(found);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
