@@ -17,11 +17,12 @@ import {
 import { join, relative } from 'node:path';
 import { failure } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
+import { CACHE_FOLDER } from '../src/lab/settings.ts';
 import { toolchainRun } from '../src/lab/toolchain.ts';
 import { ADDON_ARGUMENTS, stageAddon } from './addon.ts';
 import { build } from './build.ts';
 import { productionPackages, stagePackages } from './lib/stage.ts';
-import { BUNDLE, CACHE, HOME, NODE, quiet, say, script, scriptHost, since, VERSION } from './lib/task.ts';
+import { BUNDLE, HOME, NODE, quiet, say, script, scriptHost, since, VERSION } from './lib/task.ts';
 
 const STAGE = join(HOME, 'build/bundle');
 const TOP = join(STAGE, 'capstan');
@@ -76,6 +77,7 @@ function stage(): void {
     });
   }
   copyFileSync(join(HOME, 'LICENSE'), join(TOP, 'LICENSE'));
+  copyFileSync(join(realpathSync(NODE), '../../LICENSE'), join(TOP, 'bin/node.LICENSE'));
   const { name, version, description, license, type, dependencies } = manifest();
   const shipped = { name, version, description, license, private: true, type, dependencies };
   writeFileSync(join(TOP, 'package.json'), `${JSON.stringify(shipped, null, 2)}\n`);
@@ -93,7 +95,7 @@ async function releaseAddon(host: Host): Promise<string> {
   stageAddon(folder);
   const hash = createHash('sha256').update(JSON.stringify(ADDON_ARGUMENTS));
   addFiles(hash, folder);
-  const kept = join(CACHE, 'addon', hash.digest('hex').slice(0, 32), 'pkcs11.node');
+  const kept = join(CACHE_FOLDER, 'addon', hash.digest('hex').slice(0, 32), 'pkcs11.node');
   if (!existsSync(kept)) {
     say('compiling the PKCS#11 addon against the oldest supported C library (Debian 11)');
     await toolchainRun(host, folder, ['g++', ...ADDON_ARGUMENTS], (line) => console.log(line));

@@ -14,7 +14,7 @@ export interface MemoryWatch {
  * the highest sum of their proportional set sizes (proc(5), smaps_rollup), where pages that they share count once,
  * and the highest resident set of a single one, which the kernel keeps (VmHWM), so that no peak between two looks
  * is missed.
- * @param program the path of the program as its processes see it
+ * @param program the path of the program as its processes see it; a chroot shows a longer one that ends so
  */
 export function watchMemory(program: string): MemoryWatch {
   let peak = 0;
@@ -31,7 +31,7 @@ export function watchMemory(program: string): MemoryWatch {
 
 function runs(id: string, program: string): boolean {
   try {
-    return readlinkSync(`/proc/${id}/exe`) === program;
+    return readlinkSync(`/proc/${id}/exe`).endsWith(program);
   } catch {
     return false;
   }

@@ -14,9 +14,6 @@ export const HOME = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** The Node that npm installed, which runs the tests and goes into the bundle. */
 export const NODE = join(HOME, 'node_modules/.bin/node');
 
-/** What is kept between builds and labs: images, the toolchain, compiled addons. */
-export const CACHE = process.env.CAPSTAN_CACHE ?? '/var/cache/capstan';
-
 /** The version in package.json. */
 export const VERSION: string = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')).version;
 

@@ -46,11 +46,11 @@ function importsOf(file: string): string[] {
   return [...found].map(([, path = '']) => normalize(join(dirname(file), path)));
 }
 
-/** The exported functions of a file that have no doc comment right before them. */
+/** The exported functions and types of a file that have no doc comment right before them. */
 function undocumented(file: string): string[] {
   const lines = read(file).split('\n');
   return lines.flatMap((line, index) => {
-    const name = /^export (?:async )?function\*? (\w+)/.exec(line)?.[1];
+    const name = /^export (?:async function|function\*?|class|interface|type) (\w+)/.exec(line)?.[1];
     return name && !lines[index - 1]?.trimEnd().endsWith('*/') ? [`${file}: ${name}`] : [];
   });
 }
@@ -102,7 +102,7 @@ describe('the house', () => {
     expect(long).toEqual([]);
   });
 
-  test('every exported function has a doc comment', () => {
+  test('every exported function and type has a doc comment', () => {
     expect([...house, ...sources('scripts')].flatMap(undocumented)).toEqual([]);
   });
 
