@@ -10,7 +10,8 @@ const CONFIRMATIONS = 3;
 
 /** A question with a visible answer. */
 export interface Question {
-  message: string;
+  /** What is asked for: `token name`. */
+  what: string;
   /** The answer of a person who only presses Enter. */
   fallback?: string | undefined;
   /** Why an answer will not do, in a sentence; undefined when it will. */
@@ -47,11 +48,11 @@ export function openAsker(signal?: AbortSignal): Asker {
   }
   const context = signal ? { signal } : {};
   return {
-    text: ({ message, fallback, flaw }) =>
+    text: ({ what, fallback, flaw }) =>
       answered(
         input(
           {
-            message: `${message}:`,
+            message: `${capitalised(what)}:`,
             ...(fallback !== undefined && { default: fallback }),
             validate: (answer) => flaw(answer) ?? true,
           },

@@ -5,7 +5,7 @@ import type { Asker } from '../prompt.ts';
 export interface Field {
   /** The option: `--realm`. */
   option: string;
-  /** What it is, for people: `Realm`. */
+  /** What it is, for people: `realm`. */
   what: string;
   given: string | undefined;
   fallback?: string | undefined;
@@ -23,10 +23,10 @@ export async function readField(field: Field, asker: Asker | undefined): Promise
   if (given !== undefined) return parse(given);
   if (asker) {
     const flaw = (answer: string) => flawBy(parse, answer);
-    return parse(await asker.text({ message: what, fallback, flaw }));
+    return parse(await asker.text({ what, fallback, flaw }));
   }
   if (fallback !== undefined) return parse(fallback);
-  throw refusal('option-missing', `${option} is missing: the ${what.toLowerCase()}.`, `Add ${option}.`);
+  throw refusal('option-missing', `${option} is missing: the ${what}.`, `Add ${option}.`);
 }
 
 function flawBy(parse: (text: string) => string, text: string): string | undefined {

@@ -59,12 +59,14 @@ export async function readSite(
   // The later names follow from the earlier ones, also from one that is about to be refused.
   let host = values.hostname ?? system;
   let domain = values.domain;
+  // Without a usable host name nothing follows from it; that it is refused says enough.
+  const unknown = (given: string | undefined) => !asker && given === undefined && !host?.includes('.');
   const readers = {
     hostname: async () => {
       host = await readField(
         {
           option: '--hostname',
-          what: 'Host name',
+          what: 'host name',
           given: values.hostname,
           fallback: system,
           parse: parseHostname,
@@ -74,11 +76,12 @@ export async function readSite(
       return host;
     },
     domain: async () => {
+      if (unknown(values.domain)) return '';
       const fallback = host?.includes('.') ? domainOf(host) : undefined;
       domain ??= fallback;
       const field = {
         option: '--domain',
-        what: 'Domain',
+        what: 'domain',
         given: values.domain,
         fallback,
         parse: parseDomain,
@@ -87,8 +90,9 @@ export async function readSite(
       return domain;
     },
     realm: () => {
+      if (unknown(values.realm ?? values.domain)) return '';
       const fallback = domain === undefined ? undefined : realmOf(domain);
-      const field = { option: '--realm', what: 'Realm', given: values.realm, fallback, parse: parseRealm };
+      const field = { option: '--realm', what: 'realm', given: values.realm, fallback, parse: parseRealm };
       return readField(field, asker);
     },
   };

@@ -42,7 +42,7 @@ export function readToken(values: TokenValues, asker: Asker | undefined): Promis
     {
       label: () =>
         readField(
-          { option: '--token-name', what: 'Token name', given: tokenName, parse: nonempty('--token-name') },
+          { option: '--token-name', what: 'token name', given: tokenName, parse: nonempty('--token-name') },
           asker,
         ),
       libraryPath: () =>

@@ -30,6 +30,7 @@ export function slot(planned?: string): Slot {
   let canvas: Canvas | undefined;
   let begun: number | undefined;
   let note = '';
+  let last = '';
   let ended = false;
   const redraw = () => {
     if (title !== undefined && begun !== undefined) canvas?.title(title, note);
@@ -52,7 +53,9 @@ export function slot(planned?: string): Slot {
     },
     line(text) {
       // Two places of indentation, two of the arrow, one to spare: a wrapped line would make the list jump.
-      if (text !== '' && !ended) canvas?.line(shortened(text, (process.stdout.columns || 80) - 6));
+      if (text === '' || ended) return;
+      last = shortened(text, (process.stdout.columns || 80) - 6);
+      canvas?.line(last);
     },
     finish(outcome, text = '') {
       if (ended) return;
@@ -64,6 +67,7 @@ export function slot(planned?: string): Slot {
     async drawOn(target) {
       canvas = target;
       redraw();
+      if (last !== '') canvas.line(last);
       const timer = setInterval(tick, TICK * 1000);
       try {
         return await end.promise;

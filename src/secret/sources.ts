@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CapstanError, refusal } from '../errors.ts';
+import { CapstanError, PreflightError, refusal } from '../errors.ts';
 import { Secret } from './secret.ts';
 import { flawOfSecret, LONGEST_SECRET_FILE, readSecretFile, singleLine } from './secret-file.ts';
 
@@ -36,7 +36,7 @@ export interface SecretPlaces {
  * Every secret that is asked for, each from exactly one source: its option, its file, systemd's credentials, a person.
  * An option comes before a credential of the same name. Nobody is asked before everything else was found good.
  * @throws CapstanError `secret-given-twice`, `secret-input-twice`, `secret-too-short`, `secret-unusable`,
- *   `secrets-missing`, and those of {@link readSecretFile}
+ *   `secrets-missing`, and those of {@link readSecretFile}; a PreflightError where there are several
  */
 export async function collectSecrets<Name extends string>(
   requests: Readonly<Record<Name, SecretRequest>>,
@@ -46,16 +46,28 @@ export async function collectSecrets<Name extends string>(
   refuseAmbiguous(wanted.map(([, request]) => request));
   const found: Partial<Record<Name, Secret>> = {};
   const missing: [Name, SecretRequest][] = [];
+  const errors: CapstanError[] = [];
   for (const [name, request] of wanted) {
-    const value = await given(request, places);
-    if (value === undefined) missing.push([name, request]);
-    else found[name] = accept(value, request);
+    try {
+      const value = await given(request, places);
+      if (value === undefined) missing.push([name, request]);
+      else found[name] = accept(value, request);
+    } catch (error) {
+      if (!(error instanceof CapstanError)) throw error;
+      errors.push(error);
+    }
   }
-  if (missing.length > 0 && !places.ask) throw secretsMissing(missing.map(([, request]) => request));
+  if (missing.length > 0 && !places.ask) errors.push(secretsMissing(missing.map(([, request]) => request)));
+  throwAny(errors);
   for (const [name, request] of missing) {
     found[name] = accept((await places.ask?.(request)) ?? '', request);
   }
   return found as Record<Name, Secret>;
+}
+
+function throwAny(errors: readonly CapstanError[]): void {
+  if (errors.length > 1) throw new PreflightError(errors);
+  if (errors[0]) throw errors[0];
 }
 
 function refuseAmbiguous(requests: readonly SecretRequest[]): void {
