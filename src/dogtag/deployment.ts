@@ -1,0 +1,244 @@
+import { refusal } from '../errors.ts';
+import { type ConfigEntry, type ConfigSections, type ConfigValue, unwritable } from '../host/configparser.ts';
+import { escapeValue, formatDn, parseDn } from '../names/dn.ts';
+import type { Secret } from '../secret/secret.ts';
+import { readTemplate } from './template.ts';
+import type { DogtagProfile } from './version.ts';
+
+/** What the first CA of a cluster is made from. */
+export interface CaDeployment {
+  /** The name of the security domain: `EXAMPLE.TEST`. */
+  realm: string;
+  /** The fully qualified name of this host. */
+  hostname: string;
+  /** The distinguished name of the CA: `CN=Certificate Authority,O=EXAMPLE.TEST`. */
+  caSubject: string;
+  /** What the subjects of the other system certificates end with: `O=EXAMPLE.TEST`. */
+  subjectBase: string;
+  /** The size of the CA's RSA key in bits. */
+  keySize: 2048 | 3072 | 4096;
+  token: TokenAccess;
+  directory: DirectoryAccess;
+  /** The password of the CA's administrator, and of the PKCS #12 file with the agent's key. */
+  adminPassword: Secret;
+  /** The password of the agent's client database; random, made for this installation. */
+  clientDatabasePassword: Secret;
+  /** The folder of the agent's client database and certificates: `/root/.dogtag/pki-tomcat`. */
+  clientFolder: string;
+  /** The PKCS #12 file with the agent's key and certificate that pkispawn writes. */
+  agentFile: string;
+  /** The OCSP address in issued certificates; this host's own unless told. */
+  ocspUri?: string;
+  /** The administrator's override file, already checked by `readOverride`. */
+  override?: readonly ConfigEntry[];
+}
+
+/** The token on which the keys are made. */
+export interface TokenAccess {
+  label: string;
+  libraryPath: string;
+  /** The name of the PKCS#11 module in the NSS database. */
+  moduleName: string;
+  pin: Secret;
+}
+
+/** The directory that the CA stores its data in; always over LDAPS. */
+export interface DirectoryAccess {
+  ldapsPort: number;
+  /** The certificate (PEM) of the authority that issued the directory's TLS certificate. */
+  caFile: string;
+  /** The password of cn=Directory Manager. */
+  password: Secret;
+}
+
+/** One run of pkispawn. */
+export interface Deployment {
+  /** Which run it is; `whole` where one is enough. */
+  name: 'whole' | 'installation' | 'configuration';
+  sections: ConfigSections;
+  /** The arguments of pkispawn beside `-f FILE`. */
+  arguments: readonly string[];
+}
+
+/** The system certificates of a CA whose keys are made on the token, as their parameters are called. */
+export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'subsystem'] as const;
+
+/**
+ * The runs of pkispawn that make the first CA of a cluster with its keys on the token and the TLS server key in the
+ * internal token. Dogtag up to 11.2 takes `pki_sslserver_token=internal` for the default token, so that two runs are
+ * needed: the installation knows the HSM; the configuration has `internal` for its default token, and every key that
+ * belongs on the HSM named (seen on 10.10.2 with stock files; the module and the PIN are in place by then).
+ * @throws CapstanError `token-name`, `password-unsuitable`, `dn-invalid`
+ */
+export function caDeployments(wanted: CaDeployment, profile: DogtagProfile): Deployment[] {
+  const ca = { ...wanted, caSubject: normal(wanted.caSubject), subjectBase: normal(wanted.subjectBase) };
+  checkTokenLabel(ca.token.label);
+  checkPasswords(ca);
+  if (profile.tlsKey === 'plain') {
+    return [
+      { name: 'whole', sections: caSections(ca, profile, hsmParameters(ca.token)), arguments: ['-s', 'CA'] },
+    ];
+  }
+  return [
+    {
+      name: 'installation',
+      sections: caSections(ca, profile, hsmParameters(ca.token)),
+      arguments: ['-s', 'CA', '--skip-configuration'],
+    },
+    {
+      name: 'configuration',
+      sections: caSections(ca, profile, { pki_hsm_enable: 'False', pki_token_name: 'internal' }),
+      arguments: ['-s', 'CA', '--skip-installation'],
+    },
+  ];
+}
+
+/** The parameters that an override file may change, with the section in which each takes effect. */
+export function freeParameters(): ConfigEntry[] {
+  return readTemplate('ca-defaults.cfg');
+}
+
+type Parameters = Record<string, ConfigValue>;
+
+function hsmParameters(token: TokenAccess): Parameters {
+  return {
+    pki_hsm_enable: 'True',
+    pki_hsm_libfile: token.libraryPath,
+    pki_hsm_modulename: token.moduleName,
+    pki_token_name: token.label,
+    pki_token_password: token.pin,
+  };
+}
+
+/** Later parameters win over earlier ones of the same section. */
+function caSections(ca: CaDeployment, profile: DogtagProfile, hsm: Parameters): ConfigSections {
+  const override = ca.override ?? [];
+  const sections: Record<string, Parameters> = { DEFAULT: {}, CA: {} };
+  const put = (section: string, parameters: Parameters) => {
+    sections[section] = { ...sections[section], ...parameters };
+  };
+  const free = freeParameters();
+  for (const { section, key, value } of additions(override, free))
+    put(section, { [key]: interpolated(value) });
+  for (const { section, key, value } of readTemplate('ca.cfg')) put(section, { [key]: value });
+  for (const { section, key, value } of free) {
+    const chosen = overrideOf(override, key);
+    put(section, { [key]: chosen === undefined ? value : interpolated(chosen) });
+  }
+  put('DEFAULT', { ...defaultParameters(ca, profile), ...hsm });
+  put('CA', caParameters(ca, profile));
+  return sections;
+}
+
+/** The override of a free parameter, from whichever section it stands in; the more specific one wins. */
+function overrideOf(override: readonly ConfigEntry[], key: string): string | undefined {
+  const given = override.filter((entry) => entry.key === key);
+  const bySection = (section: string) => given.find((entry) => entry.section === section)?.value;
+  return bySection('CA') ?? bySection('DEFAULT') ?? bySection('Tomcat');
+}
+
+/**
+ * The overrides of parameters that the templates do not have. One in [DEFAULT] goes into [CA] as well, because
+ * pkispawn's default.cfg defines some in [CA], where they would win.
+ */
+function additions(override: readonly ConfigEntry[], free: readonly ConfigEntry[]): ConfigEntry[] {
+  const isFree = new Set(free.map((entry) => entry.key));
+  const added = override.filter((entry) => !isFree.has(entry.key));
+  const inCa = new Set(added.filter((entry) => entry.section === 'CA').map((entry) => entry.key));
+  const copies = added.filter((entry) => entry.section === 'DEFAULT' && !inCa.has(entry.key));
+  return [...added, ...copies.map((entry) => ({ ...entry, section: 'CA' }))];
+}
+
+function interpolated(value: string): ConfigValue {
+  return { interpolated: value };
+}
+
+/** What pkispawn's default.cfg has in [DEFAULT], and what paths are derived from. */
+function defaultParameters(ca: CaDeployment, profile: DogtagProfile): Parameters {
+  return {
+    pki_hostname: ca.hostname,
+    pki_security_domain_name: ca.realm,
+    pki_security_domain_password: ca.adminPassword,
+    pki_client_dir: ca.clientFolder,
+    pki_client_database_dir: `${ca.clientFolder}/ca/alias`,
+    pki_client_database_password: ca.clientDatabasePassword,
+    pki_client_pkcs12_password: ca.adminPassword,
+    pki_client_admin_cert_p12: ca.agentFile,
+    pki_ds_secure_connection_ca_pem_file: ca.directory.caFile,
+    pki_ds_password: ca.directory.password,
+    pki_sslserver_subject_dn: `cn=${escapeValue(ca.hostname)},${ca.subjectBase}`,
+    pki_subsystem_subject_dn: `cn=CA Subsystem,${ca.subjectBase}`,
+    ...(profile.restartSetting && { pki_restart_configured_instance: 'False' }),
+  };
+}
+
+/** What pkispawn's default.cfg has in [CA], and what must not be lost to it. */
+function caParameters(ca: CaDeployment, profile: DogtagProfile): Parameters {
+  const tokens = CA_TOKEN_TAGS.map((tag) => [`pki_${tag}_token`, ca.token.label]);
+  return {
+    pki_admin_password: ca.adminPassword,
+    pki_admin_subject_dn: `cn=ipa-ca-agent,${ca.subjectBase}`,
+    pki_ca_signing_key_size: String(ca.keySize),
+    pki_ca_signing_subject_dn: ca.caSubject,
+    pki_ocsp_signing_subject_dn: `cn=OCSP Subsystem,${ca.subjectBase}`,
+    pki_audit_signing_subject_dn: `cn=CA Audit,${ca.subjectBase}`,
+    pki_default_ocsp_uri: ca.ocspUri ?? `http://${ca.hostname}:8080/ca/ocsp`,
+    ...directoryAddress(ca, profile),
+    ...(profile.randomSerialNumbers && {
+      pki_cert_id_generator: 'random',
+      pki_request_id_generator: 'random',
+    }),
+    ...Object.fromEntries(tokens),
+  };
+}
+
+function directoryAddress(ca: CaDeployment, profile: DogtagProfile): Parameters {
+  const port = ca.directory.ldapsPort;
+  if (profile.dsUrl) return { pki_ds_url: `ldaps://${ca.hostname}:${port}` };
+  return {
+    pki_ds_hostname: ca.hostname,
+    pki_ds_secure_connection: 'True',
+    pki_ds_ldaps_port: String(port),
+  };
+}
+
+/** Without the blanks around `,` and `=` that some parsers take for a part of the value. */
+function normal(dn: string): string {
+  return formatDn(parseDn(dn));
+}
+
+function checkPasswords(ca: CaDeployment): void {
+  for (const password of [ca.token.pin, ca.directory.password, ca.adminPassword, ca.clientDatabasePassword]) {
+    const reason = passwordFault(password.reveal());
+    if (reason) {
+      throw refusal(
+        'password-unsuitable',
+        `The ${password.what} ${reason}; Dogtag cannot keep that.`,
+        `Choose another ${password.what}.`,
+      );
+    }
+  }
+}
+
+/** Dogtag splits nicknames at `:`, password.conf splits at `=`, and `internal` is its name for its own token. */
+function checkTokenLabel(label: string): void {
+  const internal = ['', 'internal', 'internal key storage token'].includes(label.toLowerCase());
+  if (!internal && !/[:;=]/.test(label)) return;
+  throw refusal(
+    'token-name',
+    internal
+      ? `The token name ${JSON.stringify(label)} means the internal token to Dogtag.`
+      : `The token name ${JSON.stringify(label)} holds one of : ; = which Dogtag cannot keep apart.`,
+    'Give the token another label.',
+  );
+}
+
+/**
+ * Why Dogtag cannot keep a password in its password.conf, as the end of a sentence; undefined when it can.
+ * `load_properties` of pki.util joins a line that ends in a backslash with the next one.
+ */
+export function passwordFault(password: string): string | undefined {
+  if (password === '') return 'is empty';
+  if (password.endsWith('\\')) return 'ends with a backslash';
+  return unwritable(password);
+}
