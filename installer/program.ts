@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { refusal } from '../src/errors.ts';
+import { version } from '../src/version.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
-import { version } from './version.ts';
 import { describeError, printError } from './view/error.ts';
 
 const HELP_TAIL = `

@@ -1,6 +1,6 @@
 import { hostname as systemName } from 'node:os';
 import { Command } from 'commander';
-import type { ServerRequest } from '../../src/flow/server.ts';
+import type { ServerRequest } from '../../src/flow/site.ts';
 import type { Host } from '../../src/host/host.ts';
 import { collectSecrets, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
 import { type OutputValues, outputOptions } from '../options/output.ts';

@@ -1,4 +1,3 @@
-import { isAbsolute, normalize } from 'node:path';
 import type { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import type { SecretRequest } from '../../src/secret/sources.ts';
@@ -34,7 +33,7 @@ export function tokenOptions(command: Command): Command {
 
 /**
  * The token that the options name, or the person.
- * @throws CapstanError `option-missing`, `option-unprintable`, `library-path-invalid`, `library-path-twice`
+ * @throws CapstanError `option-missing`, `option-unprintable`, `library-path-twice`
  */
 export function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
   const { tokenName, libraryPath, tokenLibraryPath } = values;
@@ -51,7 +50,7 @@ export function readToken(values: TokenValues, asker: Asker | undefined): Promis
             option: '--library-path',
             what: 'PKCS#11 library path',
             given: onePath(libraryPath, tokenLibraryPath),
-            parse: parseLibraryPath,
+            parse: nonempty('--library-path'),
           },
           asker,
         ),
@@ -60,7 +59,7 @@ export function readToken(values: TokenValues, asker: Asker | undefined): Promis
   );
 }
 
-/** Refuses an empty text; the rules of the value itself belong to whoever uses it. */
+/** Refuses an empty text. What a label and a library path must be like is judged with the token itself, in src/hsm. */
 function nonempty(option: string): (text: string) => string {
   return (text) => {
     if (text === '') throw refusal('option-missing', `The value of ${option} is empty.`);
@@ -77,21 +76,6 @@ function onePath(path: string | undefined, alias: string | undefined): string | 
     );
   }
   return path ?? alias;
-}
-
-/**
- * The path of a PKCS#11 library. It is recorded in the directory behind a `;`, and read again by every replica.
- * @throws CapstanError `library-path-invalid`
- */
-export function parseLibraryPath(text: string): string {
-  if (!isAbsolute(text) || normalize(text) !== text || text.endsWith('/')) {
-    throw refusal(
-      'library-path-invalid',
-      `"${text}" cannot be the library path: it must be the absolute path of a file, without . and .. in it.`,
-      'Give it as in --library-path /usr/lib/softhsm/libsofthsm2.so',
-    );
-  }
-  return text;
 }
 
 /** The request for the token's user PIN. */
