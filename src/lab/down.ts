@@ -4,14 +4,13 @@ import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { cgroupProcesses, removeCgroups } from './cgroup.ts';
 import { writeHostsFiles } from './host-files.ts';
-import { withLock } from './lock.ts';
+import { labLock, withLock } from './lock.ts';
 import { findMachine, killMachine, stopMachine } from './machine.ts';
 import { bridgeNamespace, hostPlace, labPlace, machineName, requireLabName } from './names.ts';
 import { labNamespaces, removeEmptyNamespaceFolder, removeNamespace } from './network.ts';
 import { requireRoot } from './requirements.ts';
 import { type LabState, readState, requireHost, writeState } from './state.ts';
 import { removeTokenView } from './token.ts';
-import { labLock } from './up.ts';
 
 /** What is asked of {@link labDown}. */
 export interface DownRequest {
@@ -93,8 +92,11 @@ async function everyHost(lab: string, state: LabState | undefined): Promise<stri
   ].sort();
 }
 
-/** Removes a host. @returns what could not be removed */
-async function removeHost(host: Host, lab: string, name: string, onLine: (line: string) => void) {
+/**
+ * Removes a host, whatever state it is in.
+ * @returns what could not be removed
+ */
+export async function removeHost(host: Host, lab: string, name: string, onLine: (line: string) => void) {
   const left: string[] = [];
   if (await findMachine(lab, name)) {
     onLine(`${name}: stopping`);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { labPlace } from './names.ts';
 
 /**
  * Runs `work` while no other process on this machine runs under the same name; waits for its turn.
@@ -40,4 +41,9 @@ function bind(address: string): Promise<Server | undefined> {
 
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** The name of the lock that every change of a lab runs under. */
+export function labLock(lab: string): string {
+  return labPlace(lab).folder;
 }

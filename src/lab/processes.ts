@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** The ids of a process's children, oldest first (proc_pid_task(5)). */
@@ -13,10 +13,12 @@ export async function commandLineOf(pid: number): Promise<string[]> {
   return text.split('\0').slice(0, -1);
 }
 
-/** Whether a process lives; one that ended and was not yet waited for does not. */
+/** Whether there is a process of this id; one that ended counts until its parent waited for it. */
 export async function lives(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return status !== '' && !/^State:\s+[ZX]/m.test(status);
+  return access(`/proc/${pid}`).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Whether a process is the first one of a pid namespace directly below ours. */

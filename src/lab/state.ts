@@ -32,6 +32,8 @@ export interface LabState {
   tokenReady: boolean;
   created: string;
   hosts: LabHost[];
+  /** The snapshot that is being restored: until that is done the lab is neither the old one nor the new one. */
+  restoring?: string;
 }
 
 /** A new lab without hosts. */
@@ -76,6 +78,19 @@ export async function requireState(lab: string): Promise<LabState> {
     'lab-missing',
     `There is no lab named ${lab}.`,
     'Build one with: capstan lab up ca1 ca2\nor name another with --lab; capstan lab list shows what there is.',
+  );
+}
+
+/**
+ * Refuses a lab whose restore was cut short.
+ * @throws CapstanError `lab-half-restored`
+ */
+export function requireWhole(state: LabState): LabState {
+  if (state.restoring === undefined) return state;
+  throw refusal(
+    'lab-half-restored',
+    `Restoring the snapshot ${state.restoring} of the lab ${state.name} was cut short.`,
+    `Restore it again: capstan lab restore ${state.restoring} --lab ${state.name}`,
   );
 }
 

@@ -1,10 +1,10 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { labExec } from './exec.ts';
 import { labPlace } from './names.ts';
-import { commandLineOf, findProcesses, lives, signalAll, waitUntil } from './processes.ts';
+import { findProcesses, lives, signalAll, waitUntil } from './processes.ts';
 import { PKI_USER, SOFTHSM } from './settings.ts';
 import type { LabState } from './state.ts';
 import { labPassword } from './values.ts';
@@ -46,14 +46,11 @@ export async function removeTokenView(host: Host, lab: string): Promise<boolean>
   const { tokenView } = labPlace(lab);
   await host.run('umount', ['--lazy', tokenView], { accept: [0, 1, 32] });
   const ids = await findProcesses((line) => line[0] === 'bindfs' && line.includes(tokenView));
-  const ended = await waitUntil(async () => {
+  await rmdir(tokenView).catch(() => {});
+  return waitUntil(async () => {
     signalAll(ids, 'SIGTERM');
-    const living = await Promise.all(ids.map(lives));
-    return !living.includes(true);
+    return (await Promise.all(ids.map(lives))).every((living) => !living);
   }, 5);
-  if (!ended) signalAll(ids, 'SIGKILL');
-  await rm(tokenView, { recursive: false, force: true, maxRetries: 0 }).catch(() => {});
-  return (await Promise.all(ids.map(commandLineOf))).every((line) => line.length === 0);
 }
 
 /** The numbers that pkiuser and the group softhsm have in the hosts. */

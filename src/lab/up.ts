@@ -1,18 +1,18 @@
-import { mkdir } from 'node:fs/promises';
 import { refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { blankToken } from './blank-token.ts';
+import { bootHosts, ensureShared, stopHosts } from './boot.ts';
 import { bundleLayer } from './bundle.ts';
 import { labExec } from './exec.ts';
-import { prepareHost, writeHostsFiles } from './host-files.ts';
-import { withLock } from './lock.ts';
-import { findMachine, startMachine, stopMachine } from './machine.ts';
-import { labPlace, octetFor, requireHostName, requireLabName } from './names.ts';
-import { ensureAttached, ensureBridge } from './network.ts';
+import { writeHostsFiles } from './host-files.ts';
+import { labLock, withLock } from './lock.ts';
+import { findMachine } from './machine.ts';
+import { octetFor, requireHostName, requireLabName } from './names.ts';
+import { clientLibrary } from './network-hsm.ts';
 import { requireTools } from './requirements.ts';
 import { rootFilesystem } from './root.ts';
 import { DEFAULT_LAB, HOST_ROOT, NETWORK_HSM, PKI_USER, SOFTHSM, TOKEN_NAME } from './settings.ts';
-import { type HsmKind, type LabHost, type LabState, newState, readState, writeState } from './state.ts';
-import { ensureTokenView, initialiseToken } from './token.ts';
+import { type HsmKind, type LabState, newState, readState, requireWhole, writeState } from './state.ts';
 import { ensurePasswords } from './values.ts';
 
 /** What is asked of {@link labUp}. */
@@ -38,17 +38,13 @@ export interface LabUp {
   started: string[];
 }
 
-/** The lock that every change of a lab runs under. */
-export function labLock(lab: string): string {
-  return labPlace(lab).folder;
-}
-
 /**
  * Builds a lab, or adds what is missing to it: hosts that are new, hosts that are off. What runs is left alone,
  * except that a host whose bundle is another than the one asked for is booted with that one.
  * A killed run is completed by the next.
  * @param onLine told each step, in a few words
  * @throws CapstanError `bad-lab-name`, `bad-host-name`, `lab-hosts-missing`, `lab-hsm-differs`, `lab-full`,
+ *   `lab-half-restored`,
  *   `not-root`, `not-linux`, `preflight-failed`, those of {@link rootFilesystem}, {@link bundleLayer} and
  *   {@link startMachine}
  */
@@ -83,10 +79,9 @@ async function build(
   const created = addHosts(state, state.hsm === 'network' ? [NETWORK_HSM.host, ...names] : names);
   await ensurePasswords(lab);
   await writeState(state);
-  await ensureBridge(host, lab);
-  if (state.hsm === 'shared') await ensureTokenView(host, state);
-  else await mkdir(labPlace(lab).socket, { recursive: true });
-  const started = await bootHosts(host, state, refreshed, onLine);
+  await ensureShared(host, state);
+  if (state.hsm === 'network') await clientLibrary(host, onLine);
+  const started = await bootMissing(host, state, refreshed, onLine);
   await writeHostsFiles(state);
   await finishHosts(host, state, onLine);
   return { state, created, started };
@@ -95,6 +90,7 @@ async function build(
 /** The state to reach, and whether its hosts are to get another bundle. */
 async function plan(host: Host, lab: string, request: LabRequest, onLine: (line: string) => void) {
   const known = await readState(lab);
+  if (known) requireWhole(known);
   if (known && request.hsm && known.hsm !== request.hsm) {
     throw refusal(
       'lab-hsm-differs',
@@ -122,30 +118,16 @@ function addHosts(state: LabState, names: readonly string[]): string[] {
   return added;
 }
 
-/** Boots every host that is off; the network HSM's first, the others need it while they boot. */
-async function bootHosts(host: Host, state: LabState, refreshed: boolean, onLine: (line: string) => void) {
-  const started: string[] = [];
-  const bootOne = async (one: LabHost) => {
-    if (await findMachine(state.name, one.name)) {
-      if (!refreshed) return;
-      onLine(`${one.name}: stopping it, to boot it with another bundle`);
-      await stopMachine(state.name, one.name);
-    }
-    onLine(`${one.name}: booting`);
-    await bootHost(host, state, one);
-    started.push(one.name);
-  };
-  const isHsm = ({ name }: LabHost) => state.hsm === 'network' && name === NETWORK_HSM.host;
-  await Promise.all(state.hosts.filter(isHsm).map(bootOne));
-  await Promise.all(state.hosts.filter((one) => !isHsm(one)).map(bootOne));
-  return started.sort();
-}
-
-/** Boots one host that is off, with everything that a reboot of this machine would have taken from it. */
-export async function bootHost(host: Host, state: LabState, one: LabHost): Promise<void> {
-  await ensureAttached(host, state.name, one);
-  if (!one.ready) await prepareHost(state, one.name);
-  await startMachine(host, state, one.name);
+/** Boots every host that is off, and those that are to get another bundle. @returns their names */
+async function bootMissing(host: Host, state: LabState, refreshed: boolean, onLine: (line: string) => void) {
+  if (refreshed) {
+    onLine('the bundle is another one: booting the hosts with it');
+    await stopHosts(state, onLine);
+  }
+  const running = await Promise.all(state.hosts.map(({ name }) => findMachine(state.name, name)));
+  const off = state.hosts.filter((_, index) => running[index] === undefined);
+  await bootHosts(host, state, off, onLine);
+  return off.map(({ name }) => name);
 }
 
 /** Does what is done once: in each host, and to the token. */
@@ -158,11 +140,9 @@ async function finishHosts(host: Host, state: LabState, onLine: (line: string) =
     one.ready = true;
     await writeState(state);
   }
-  const first = state.hosts[0];
-  if (!state.tokenReady && state.hsm === 'shared' && first) {
-    onLine(`${first.name}: initialising the token ${state.tokenName}`);
-    await initialiseToken(host, state, first.name, PKI_USER);
-    state.tokenReady = true;
-    await writeState(state);
-  }
+  if (state.tokenReady) return;
+  onLine(`initialising the token ${state.tokenName}`);
+  await blankToken(host, state);
+  state.tokenReady = true;
+  await writeState(state);
 }
