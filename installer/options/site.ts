@@ -56,48 +56,38 @@ export async function readSite(
   asker: Asker | undefined,
   system: string | undefined,
 ): Promise<Site> {
-  // The later names follow from the earlier ones, also from one that is about to be refused.
-  let host = values.hostname ?? system;
-  let domain = values.domain;
-  // Without a usable host name nothing follows from it; that it is refused says enough.
-  const unknown = (given: string | undefined) => !asker && given === undefined && !host?.includes('.');
-  const readers = {
-    hostname: async () => {
-      host = await readField(
-        {
-          option: '--hostname',
-          what: 'host name',
-          given: values.hostname,
-          fallback: system,
-          parse: parseHostname,
-        },
-        asker,
-      );
-      return host;
+  const { hostname, domain, realm } = values;
+  // A later name follows from an earlier one. Where that is refused, nothing follows, and nothing more is said of it.
+  let host: string | undefined;
+  let zone: string | undefined;
+  const read = (
+    option: string,
+    what: string,
+    given: string | undefined,
+    fallback: string | undefined,
+    parse: Parse,
+  ) => readField({ option, what, given, fallback, parse }, asker);
+  return together<Site>(
+    {
+      hostname: async () => {
+        host = await read('--hostname', 'host name', hostname, system, parseHostname);
+        return host;
+      },
+      domain: async () => {
+        if (domain === undefined && host === undefined) return '';
+        zone = await read('--domain', 'domain', domain, host && domainOf(host), parseDomain);
+        return zone;
+      },
+      realm: async () => {
+        if (realm === undefined && zone === undefined) return '';
+        return read('--realm', 'realm', realm, zone && realmOf(zone), parseRealm);
+      },
     },
-    domain: async () => {
-      if (unknown(values.domain)) return '';
-      const fallback = host?.includes('.') ? domainOf(host) : undefined;
-      domain ??= fallback;
-      const field = {
-        option: '--domain',
-        what: 'domain',
-        given: values.domain,
-        fallback,
-        parse: parseDomain,
-      };
-      domain = await readField(field, asker);
-      return domain;
-    },
-    realm: () => {
-      if (unknown(values.realm ?? values.domain)) return '';
-      const fallback = domain === undefined ? undefined : realmOf(domain);
-      const field = { option: '--realm', what: 'realm', given: values.realm, fallback, parse: parseRealm };
-      return readField(field, asker);
-    },
-  };
-  return together<Site>(readers, asker !== undefined);
+    asker !== undefined,
+  );
 }
+
+type Parse = (text: string) => string;
 
 /** The request for the Directory Manager's password, which is chosen with a first server. */
 export function dsSecret({ dsPassword, dsPasswordFile }: SiteValues): SecretRequest {

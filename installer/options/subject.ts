@@ -7,6 +7,7 @@ import { together } from './together.ts';
 
 /** RSA key sizes in bits that a CA here may have. */
 export const KEY_SIZES = [2048, 3072, 4096] as const;
+/** One of {@link KEY_SIZES}. */
 export type KeySize = (typeof KEY_SIZES)[number];
 
 /** What the certificate options leave behind. */

@@ -24,6 +24,7 @@ export interface Slot {
 /** Seconds between two looks at the clock while a task runs. */
 const TICK = 1;
 
+/** A slot, with its title where that is planned. */
 export function slot(planned?: string): Slot {
   const end = Promise.withResolvers<Outcome>();
   let title = planned;

@@ -17,7 +17,9 @@ export interface View {
   end(): Promise<void>;
 }
 
+/** The views that --output names. */
 export const VIEW_KINDS = ['terminal', 'plain', 'json'] as const;
+/** One of {@link VIEW_KINDS}. */
 export type ViewKind = (typeof VIEW_KINDS)[number];
 
 /** The view that suits where standard output goes: `terminal` for a person, `plain` for a file or a pipe. */

@@ -159,6 +159,18 @@ describe('collectSecrets', () => {
     );
   });
 
+  it('reports everything that is wrong together', async () => {
+    const wanted = {
+      ds: request({ value: 'short', shortest: 8 }),
+      admin: request({ file: join(folder, 'none') }),
+      token: request(),
+    };
+    await expect(collectSecrets(wanted, places())).rejects.toMatchObject({
+      code: 'preflight-failed',
+      failures: [{ code: 'secret-too-short' }, { code: 'secret-file-missing' }, { code: 'secrets-missing' }],
+    });
+  });
+
   it('counts characters, not bytes, and never repeats the value', async () => {
     expect(await token({ value: 'äöüßäöüß', shortest: 8 })).toBe('äöüßäöüß');
     const short = token({ value: 'Pa55wörd'.slice(1), shortest: 8 });
