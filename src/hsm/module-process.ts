@@ -171,8 +171,10 @@ function conversation(
   child.on('message', (message: ChildMessage) => {
     if ('entering' in message) place.entered = message.entering;
     else if (pending?.number !== message.number) return;
-    else if ('failure' in message) pending.reject(callError(place, message.failure));
-    else pending.resolve(message.answer);
+    else if (!('failure' in message)) pending.resolve(message.answer);
+    // A library that did not open is of no use any more, and its end brings its last words.
+    else if (message.number === 1) finish(() => callError(place, message.failure));
+    else pending.reject(callError(place, message.failure));
   });
   host.signal.addEventListener('abort', interrupt, { once: true });
   if (host.signal.aborted) interrupt();

@@ -106,6 +106,7 @@ export interface Calls {
   close: { ask: object; answer: null };
 }
 
+/** The name of a question. */
 export type CallName = keyof Calls;
 
 /** One question; `number` pairs it with its answer. */

@@ -124,7 +124,9 @@ export function selectToken(tokens: readonly TokenFacts[], label: string): Token
       'Give each token a label of its own, or hide all but one from this host.',
     );
   }
-  const seen = initialised.map((token) => `"${token.label}"`).join(', ');
+  // Slots come in any order; a sorted list reads the same every time.
+  const labels = [...new Set(initialised.map((token) => `"${token.label}"`))].sort();
+  const seen = labels.join(', ');
   throw refusal(
     'token-not-found',
     `No token has the label "${label}". ${seen ? `The library shows ${seen}.` : 'The library shows no token.'}`,

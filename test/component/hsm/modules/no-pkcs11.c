@@ -1,0 +1,2 @@
+/* A library like any other: nothing of PKCS#11 in it. */
+int answer(void) { return 42; }
