@@ -17,6 +17,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/server-install.ts'),
   },
   {
+    name: 'status',
+    summary: 'show how the server on this host is, down to a signature made on the HSM',
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'config-show',
+    summary: 'show the HSM record of the domain',
+    load: () => import('./commands/config-show.ts'),
+  },
+  {
+    name: 'uninstall',
+    summary: 'remove the server from this host; the keys stay on the token unless asked otherwise',
+    load: () => import('./commands/uninstall.ts'),
+  },
+  {
     name: 'lab',
     summary: 'boot and drive disposable machines with a shared token to rehearse in',
     load: () => import('./commands/lab.ts'),

@@ -17,10 +17,13 @@ export function outputOptions(command: Command, logFile: string): Command {
     .option('-U, --unattended', 'never ask; refuse when something is missing')
     .option('--dry-run', 'check everything, show the steps, change nothing')
     .option('--keep', 'leave what was built when a step fails, to look at or to resume')
-    .addOption(
-      new Option('--output <kind>', 'how progress is shown; by default what suits the output').choices([
-        ...VIEW_KINDS,
-      ]),
-    )
+    .addOption(outputKindOption())
     .option('--log-file <file>', `where the run is logged (default: ${logFile})`);
+}
+
+/** How progress is shown; also for commands that need none of the other output options. */
+export function outputKindOption(): Option {
+  return new Option('--output <kind>', 'how progress is shown; by default what suits the output').choices([
+    ...VIEW_KINDS,
+  ]);
 }

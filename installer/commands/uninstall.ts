@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import { refusal } from '../../src/errors.ts';
+import type { Secret } from '../../src/secret/secret.ts';
+import { collectSecrets, readStandardInput } from '../../src/secret/sources.ts';
+import { type OutputValues, outputKindOption } from '../options/output.ts';
+import { tokenSecret } from '../options/token.ts';
+import { canAsk, openAsker } from '../prompt.ts';
+import { logFileOf, runSession, type Session } from '../session.ts';
+
+const NAME = 'uninstall';
+
+const HELP_TAIL = `
+What happens: what the installation made on this host is taken back, last step first,
+as its journal tells: certificate tracking, the CA, the directory with all its data,
+files, and services at boot. Logs stay.
+
+The objects on the token stay, because another server may use the same keys. With
+--purge-token, exactly those that this installation made are deleted, for good: the
+CA cannot be brought back after that. Objects that were there before are never touched.
+
+Examples:
+  capstan uninstall
+  capstan uninstall --unattended --purge-token
+
+Exit codes: 0 removed, 1 something could not be removed, 2 refused, 130 interrupted.`;
+
+interface Values extends OutputValues {
+  purgeToken?: boolean;
+  tokenPasswordFile?: string;
+}
+
+/** The command `capstan uninstall`. */
+export function command(): Command {
+  return new Command(NAME)
+    .description('Removes the server that Capstan installed on this host.')
+    .option('--purge-token', 'delete the token objects that this installation made, too')
+    .option(
+      '--token-password-file <file>',
+      'user PIN of the token, where Dogtag keeps it no more; - reads standard input',
+    )
+    .option('-U, --unattended', 'do not ask whether this is meant')
+    .addOption(outputKindOption())
+    .option('--log-file <file>', `where the run is logged (default: ${logFileOf(NAME)})`)
+    .addHelpText('after', HELP_TAIL)
+    .action(async (values: Values) => {
+      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
+    });
+}
+
+async function run(values: Values, session: Session): Promise<undefined> {
+  const host = session.openHost();
+  const { installedServer } = await import('../../src/flow/site.ts');
+  const { site } = await installedServer();
+  if (!values.unattended)
+    await confirm(site.hostname, values.purgeToken ? site.token.label : undefined, session);
+  const { uninstall } = await import('../../src/flow/uninstall.ts');
+  const report = await uninstall(host, {
+    purgeToken: values.purgeToken ?? false,
+    pin: await givenPin(values),
+    listen: session.view.listen,
+  });
+  session.view.result(report);
+}
+
+async function givenPin({ tokenPasswordFile }: Values): Promise<Secret | undefined> {
+  if (tokenPasswordFile === undefined) return undefined;
+  const { pin } = await collectSecrets(
+    { pin: tokenSecret({ tokenPasswordFile }) },
+    { readInput: () => readStandardInput() },
+  );
+  return pin;
+}
+
+/** Asks for the name of the host: a word that nobody types by habit. */
+async function confirm(hostname: string, purged: string | undefined, session: Session): Promise<void> {
+  if (!canAsk()) {
+    throw refusal(
+      'confirmation-missing',
+      'Nobody can be asked whether the server is really to be removed.',
+      'Add --unattended.',
+    );
+  }
+  const what = purged ? `remove it and its keys on ${purged}` : 'remove it';
+  await openAsker(session.signal).text({
+    what: `name of this server, to ${what}`,
+    flaw: (answer) => (answer === hostname ? undefined : `This server is ${hostname}.`),
+  });
+}

@@ -1,0 +1,105 @@
+import { createRequire } from 'node:module';
+import type * as DBus from 'dbus-native';
+import { failure, sentenceOf } from '../errors.ts';
+
+const SERVICE = 'org.fedorahosted.certmonger';
+const ROOT = '/org/fedorahosted/certmonger';
+const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
+
+/** A D-Bus argument list: its signature and its values. */
+interface Arguments {
+  signature: string;
+  body: unknown[];
+}
+
+/** certmonger on the system bus (certmonger's `doc/api.txt`). */
+export interface Certmonger {
+  /** Calls a method of the daemon itself. */
+  call<T>(method: string, parameters?: Arguments): Promise<T>;
+  /** Calls a method of one request or CA. */
+  callAt<T>(path: string, method: string, parameters?: Arguments): Promise<T>;
+  /** All properties of the request at `path`. */
+  properties(path: string): Promise<Record<string, unknown>>;
+}
+
+/** Wraps a string for `a{sv}`. */
+export function text(value: string): unknown {
+  return new (library().Variant)('s', value);
+}
+
+/** Wraps an object path for `a{sv}`. */
+export function objectPath(value: string): unknown {
+  return new (library().Variant)('o', value);
+}
+
+/**
+ * Works with certmonger over the system bus. A call through D-Bus, unlike one through getcert(1),
+ * can carry a PIN without showing it in the process list.
+ * @param deadline seconds for one call; certmonger answers late while it talks to a slow HSM
+ * @throws CapstanError `certmonger-unreachable`, `certmonger-refused`, and whatever `use` throws
+ */
+export async function withCertmonger<T>(
+  use: (certmonger: Certmonger) => Promise<T>,
+  deadline = 120,
+): Promise<T> {
+  const bus = library().createClient({ busAddress: SYSTEM_BUS, timeout: deadline * 1000 });
+  bus.connection.on('error', () => {});
+  const invoke = async (path: string, iface: string, member: string, parameters?: Arguments) => {
+    try {
+      return await bus.invoke<unknown>({
+        destination: SERVICE,
+        path,
+        interface: iface,
+        member,
+        ...parameters,
+      });
+    } catch (error) {
+      throw busError(member, error);
+    }
+  };
+  try {
+    return await use({
+      call: (method, parameters) => invoke(ROOT, SERVICE, method, parameters) as Promise<never>,
+      callAt: (path, method, parameters) =>
+        invoke(
+          path,
+          `${SERVICE}.${path.includes('/cas/') ? 'ca' : 'request'}`,
+          method,
+          parameters,
+        ) as Promise<never>,
+      properties: (path) =>
+        invoke(path, 'org.freedesktop.DBus.Properties', 'GetAll', {
+          signature: 's',
+          body: [`${SERVICE}.request`],
+        }) as Promise<Record<string, unknown>>,
+    });
+  } finally {
+    bus.connection.end();
+  }
+}
+
+function busError(member: string, error: unknown) {
+  const name = (error as DBus.DBusError).dbusName ?? '';
+  if (name.startsWith(SERVICE)) {
+    return failure(
+      'certmonger-refused',
+      `certmonger refused ${member}: ${sentenceOf(error)}`,
+      undefined,
+      error,
+    );
+  }
+  return failure(
+    'certmonger-unreachable',
+    `certmonger does not answer ${member} on the system bus: ${sentenceOf(error)}`,
+    'Look at "systemctl status certmonger".',
+    error,
+  );
+}
+
+let loaded: typeof DBus | undefined;
+
+/** dbus-native is CommonJS and takes tens of milliseconds to load: only those who talk to the bus pay. */
+function library(): typeof DBus {
+  loaded ??= createRequire(import.meta.url)('dbus-native') as typeof DBus;
+  return loaded;
+}

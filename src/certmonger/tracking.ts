@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failure } from '../errors.ts';
+import type { Secret } from '../secret/secret.ts';
+import { type Certmonger, objectPath, text } from './bus.ts';
+
+/** A certificate that certmonger is to watch: where its key and the certificate itself lie. */
+export interface TrackedCertificate {
+  /** The NSS database. */
+  database: string;
+  /** Nickname without a token in front. */
+  nickname: string;
+  /** The token's name; undefined for the internal token. */
+  token: string | undefined;
+  /** PIN of that token. certmonger keeps it in its own store, readable by root only. */
+  pin: Secret;
+}
+
+/** What certmonger says of a tracking request. */
+export interface TrackingRequest {
+  path: string;
+  id: string;
+  status: string;
+  stuck: boolean;
+  database: string;
+  nickname: string;
+  keyToken: string | undefined;
+  certToken: string | undefined;
+  /** Serial number, hexadecimal, as certmonger writes it. */
+  serial: string;
+  expires: Date | undefined;
+  /** The last error of the CA helper: a request can be MONITORING and have one all the same. */
+  caError: string | undefined;
+}
+
+/** The state of a request whose certificate has been read and is being watched. */
+export const MONITORING = 'MONITORING';
+const POLL_MILLISECONDS = 200;
+
+/** Registers a CA helper under `nickname`, unless there is one. @returns the object path of the CA */
+export async function knownCa(certmonger: Certmonger, nickname: string, helper: string): Promise<string> {
+  const existing = await findCa(certmonger, nickname);
+  if (existing) return existing;
+  await certmonger.call('add_known_ca', { signature: 'ssas', body: [nickname, helper, []] });
+  const added = await findCa(certmonger, nickname);
+  if (!added) throw failure('certmonger-refused', `certmonger took the CA ${nickname} but does not know it.`);
+  return added;
+}
+
+/** Forgets the CA helper; that there is none is no error. */
+export async function removeKnownCa(certmonger: Certmonger, nickname: string): Promise<void> {
+  const path = await findCa(certmonger, nickname);
+  if (path) await certmonger.call('remove_known_ca', { signature: 'o', body: [path] });
+}
+
+/** The object path of the CA of that nickname. */
+async function findCa(certmonger: Certmonger, nickname: string): Promise<string | undefined> {
+  const path = await certmonger.call<string>('find_ca_by_nickname', { signature: 's', body: [nickname] });
+  return path || undefined;
+}
+
+/** All tracking requests of this host. */
+export async function trackingRequests(certmonger: Certmonger): Promise<TrackingRequest[]> {
+  const paths = await certmonger.call<string[]>('get_requests');
+  return Promise.all(paths.map((path) => trackingRequest(certmonger, path)));
+}
+
+/** The request at an object path. */
+export async function trackingRequest(certmonger: Certmonger, path: string): Promise<TrackingRequest> {
+  const found = await certmonger.properties(path);
+  const word = (name: string) => (found[name] ? String(found[name]) : undefined);
+  const seconds = Number(found['not-valid-after'] ?? 0);
+  return {
+    path,
+    id: word('nickname') ?? '',
+    status: word('status') ?? 'unknown',
+    stuck: found.stuck === true,
+    database: word('cert-database') ?? '',
+    nickname: word('cert-nickname') ?? '',
+    keyToken: word('key-token'),
+    certToken: word('cert-token'),
+    serial: word('serial') ?? '',
+    expires: seconds > 0 ? new Date(seconds * 1000) : undefined,
+    caError: word('ca-error'),
+  };
+}
+
+/**
+ * Has certmonger track the certificate, and waits until it has read it from its token.
+ * @param id the request's name, as `getcert list` shows it
+ * @param deadline seconds; with a slow HSM the first reading takes long (FreeIPA waits 300)
+ * @throws CapstanError `tracking-not-monitoring`, `certmonger-refused`
+ */
+export async function track(
+  certmonger: Certmonger,
+  ca: string,
+  id: string,
+  certificate: TrackedCertificate,
+  deadline = 300,
+): Promise<TrackingRequest> {
+  const added = await certmonger.call<[boolean, string]>('add_request', {
+    signature: 'a{sv}',
+    body: [requestProperties(ca, id, certificate)],
+  });
+  const path = added[1];
+  const until = Date.now() + deadline * 1000;
+  for (;;) {
+    const request = await trackingRequest(certmonger, path);
+    if (request.status === MONITORING) return request;
+    if (request.stuck || Date.now() > until) throw notMonitoring(request, certificate, deadline);
+    await sleep(POLL_MILLISECONDS);
+  }
+}
+
+/** Stops tracking; the certificate stays. */
+export async function untrack(certmonger: Certmonger, request: TrackingRequest): Promise<void> {
+  await certmonger.call('remove_request', { signature: 'o', body: [request.path] });
+}
+
+function requestProperties(ca: string, id: string, { database, nickname, token, pin }: TrackedCertificate) {
+  const sides = ['key', 'cert'].flatMap((side): [string, unknown][] => [
+    [`${side}-storage`, text('NSSDB')],
+    [`${side}-database`, text(database)],
+    [`${side}-nickname`, text(nickname)],
+    ...(token === undefined ? [] : ([[`${side}-token`, text(token)]] as [string, unknown][])),
+  ]);
+  return [['nickname', text(id)], ...sides, ['key-pin', text(pin.reveal())], ['ca', objectPath(ca)]];
+}
+
+function notMonitoring(request: TrackingRequest, { nickname, token }: TrackedCertificate, deadline: number) {
+  return failure(
+    'tracking-not-monitoring',
+    `certmonger does not monitor "${nickname}" on the token ${token ?? 'internal'}: its request ${request.id} is ` +
+      `${request.status}${request.caError ? ` (${request.caError})` : ''} after up to ${deadline} s.`,
+    `Look at "getcert list -i ${request.id}" and "journalctl -u certmonger".`,
+  );
+}

@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:tls';
+import { failure } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { restart } from '../host/services.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import { withLocalDirectory } from './client.ts';
+import { type DirectoryInstance, instanceFolder, instanceUnit, LDAPS_PORT } from './instance.ts';
+
+/** Nickname of the TLS certificate from the CA; dscreate's self-signed one is `Server-Cert`. */
+export const DIRECTORY_NICKNAME = 'Server-Cert cert-389-ds';
+const CA_NICKNAME = 'Capstan CA';
+/** The entry that names the server's TLS certificate (389-ds configuration reference, `nsSSLPersonalitySSL`). */
+const RSA_ENTRY = 'cn=RSA,cn=encryption,cn=config';
+const KEY_BITS = 3072;
+
+/**
+ * Makes a new key in the instance's NSS database and a request for its TLS certificate.
+ * @returns the PKCS#10 request, PEM
+ * @throws CapstanError `command-failed`
+ */
+export async function requestDirectoryCertificate(
+  host: Host,
+  instance: DirectoryInstance,
+  subject: string,
+): Promise<string> {
+  const folder = instanceFolder(instance);
+  return withPrivateFolder(async (scratch) => {
+    const request = `${scratch.path}/directory.csr`;
+    await host.run(
+      'certutil',
+      [
+        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-z', `${folder}/noise.txt`],
+        ...['-k', 'rsa', '-g', String(KEY_BITS), '-s', subject, '-8', instance.hostname, '-a', '-o', request],
+      ],
+      { deadline: 120 },
+    );
+    return readFile(request, 'utf8');
+  });
+}
+
+/**
+ * Has the instance serve `certificate`, which must belong to a key that is in its database, and trust `caCertificate`.
+ * The server is restarted.
+ * @param certificate PEM
+ * @param caCertificate PEM
+ * @throws CapstanError `command-failed`, `directory-unreachable`
+ */
+export async function installDirectoryCertificate(
+  host: Host,
+  instance: DirectoryInstance,
+  certificate: string,
+  caCertificate: string,
+): Promise<void> {
+  const folder = instanceFolder(instance);
+  const add = (nickname: string, trust: string, pem: string) =>
+    host.run(
+      'certutil',
+      ['-A', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname, '-t', trust, '-a'],
+      { input: pem },
+    );
+  await add(CA_NICKNAME, 'CT,,', caCertificate);
+  await add(DIRECTORY_NICKNAME, 'u,u,u', certificate);
+  await withLocalDirectory(instance, (directory) =>
+    directory.replace(RSA_ENTRY, { nsSSLPersonalitySSL: [DIRECTORY_NICKNAME] }),
+  );
+  await restart(host, instanceUnit(instance));
+}
+
+/** Whether the instance is set to serve the certificate from the CA. */
+export async function servesDirectoryCertificate(instance: DirectoryInstance): Promise<boolean> {
+  return withLocalDirectory(instance, async (directory) => {
+    const entry = await directory.entry(RSA_ENTRY, ['nsSSLPersonalitySSL']);
+    return entry?.values('nsSSLPersonalitySSL')[0] === DIRECTORY_NICKNAME;
+  });
+}
+
+/**
+ * Connects as a client would: LDAPS, host name checked, nothing trusted but the CA.
+ * @param caCertificate PEM
+ * @throws CapstanError `directory-certificate-unverified`
+ */
+export async function verifyDirectoryCertificate(
+  instance: DirectoryInstance,
+  caCertificate: string,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect({ host: instance.hostname, port: LDAPS_PORT, ca: caCertificate, timeout: 30_000 });
+  socket.once('secureConnect', () => resolve());
+  socket.once('timeout', () => reject(new Error('no answer within 30 s')));
+  socket.once('error', reject);
+  try {
+    await promise;
+  } catch (error) {
+    throw failure(
+      'directory-certificate-unverified',
+      `LDAPS at ${instance.hostname}:${LDAPS_PORT} does not verify against the CA: ${(error as Error).message}`,
+      undefined,
+      error,
+    );
+  } finally {
+    socket.destroy();
+  }
+}

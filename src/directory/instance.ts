@@ -1,0 +1,132 @@
+import { failure } from '../errors.ts';
+import { renderConfig } from '../host/configparser.ts';
+import { pathExists, removeTree } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import type { Secret } from '../secret/secret.ts';
+
+/** A 389 Directory Server instance of this host. */
+export interface DirectoryInstance {
+  /** dscreate's instance name: `EXAMPLE-TEST`. */
+  name: string;
+  /** The name that its TLS certificate carries. */
+  hostname: string;
+  /** The domain's subtree: `dc=example,dc=test`. */
+  suffix: string;
+}
+
+/** Port of plain LDAP, of LDAPS. */
+export const LDAP_PORT = 389;
+export const LDAPS_PORT = 636;
+
+/** Where dscreate keeps the self-signed CA that it makes for every instance of a host (lib389, `SSCA_PATH`). */
+const SELF_SIGNED_CA = '/etc/dirsrv/ssca';
+
+/** dscreate starts and stops the server twice; a slow disk needs minutes. */
+const DSCREATE_DEADLINE = 600;
+
+/** The instance name for a realm, as FreeIPA forms it: dots become hyphens. */
+export function instanceName(realm: string): string {
+  return realm.replaceAll('.', '-');
+}
+
+/** The folder of the instance's configuration and NSS database. */
+export function instanceFolder(instance: Pick<DirectoryInstance, 'name'>): string {
+  return `/etc/dirsrv/slapd-${instance.name}`;
+}
+
+/** The certificate of the CA that signs the instance's first TLS certificate, PEM. */
+export function selfSignedCaFile(instance: Pick<DirectoryInstance, 'name'>): string {
+  return `${instanceFolder(instance)}/ca.crt`;
+}
+
+/** The systemd unit of the instance. */
+export function instanceUnit(instance: Pick<DirectoryInstance, 'name'>): string {
+  return `dirsrv@${instance.name}.service`;
+}
+
+/** Whether the instance has been created, in whole or in part. */
+export async function instanceExists(instance: DirectoryInstance): Promise<boolean> {
+  return pathExists(instanceFolder(instance));
+}
+
+/** Whether dscreate's CA of this host is there, from this instance or another. */
+export async function selfSignedCaExists(): Promise<boolean> {
+  return pathExists(SELF_SIGNED_CA);
+}
+
+/**
+ * The answers for `dscreate from-file`. lib389 reads them with Python's interpolating ConfigParser,
+ * so that a `%` in the password has to be doubled.
+ */
+export function dscreateAnswers(instance: DirectoryInstance, password: Secret): string {
+  return renderConfig({
+    general: {
+      config_version: '2',
+      full_machine_name: instance.hostname,
+      strict_host_checking: 'False',
+      selinux: 'False',
+      systemd: 'True',
+      start: 'True',
+    },
+    slapd: {
+      instance_name: instance.name,
+      port: String(LDAP_PORT),
+      secure_port: String(LDAPS_PORT),
+      root_dn: 'cn=Directory Manager',
+      root_password: password,
+      self_sign_cert: 'True',
+    },
+    'backend-userroot': { suffix: instance.suffix, create_suffix_entry: 'True', sample_entries: 'no' },
+  });
+}
+
+/**
+ * Creates the instance, turns on the USN plug-in and restarts the server.
+ * Without entry USNs Dogtag cannot read its profiles from LDAP: its monitor thread dies, getStatus still says
+ * `running`, and every enrolment answers "Profile not found" (seen with 10.10.2).
+ * @throws CapstanError `command-failed`, `command-deadline`
+ */
+export async function createInstance(
+  host: Host,
+  instance: DirectoryInstance,
+  password: Secret,
+  onLine: (line: string) => void,
+): Promise<void> {
+  await withPrivateFolder(async (folder) => {
+    const answers = folder.write('dscreate.inf', dscreateAnswers(instance, password));
+    await host.run('dscreate', ['from-file', answers], { deadline: DSCREATE_DEADLINE, onLine });
+  });
+  onLine('Turning on the USN plug-in');
+  await host.run('dsconf', [instance.name, 'plugin', 'usn', 'enable'], { deadline: 120 });
+  await host.run('dsctl', [instance.name, 'restart'], { deadline: 300 });
+}
+
+/**
+ * Removes the instance with all its data, and dscreate's self-signed CA when it came with this instance.
+ * @throws CapstanError `directory-not-removed`
+ */
+export async function removeInstance(
+  host: Host,
+  instance: DirectoryInstance,
+  withSelfSignedCa: boolean,
+): Promise<void> {
+  if (await instanceExists(instance)) {
+    await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 300, accept: [0, 1] });
+  }
+  // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
+  for (const remains of [instanceFolder(instance), `/var/lib/dirsrv/slapd-${instance.name}`]) {
+    await removeTree(remains);
+  }
+  if (withSelfSignedCa) await removeTree(SELF_SIGNED_CA);
+  const { exitCode } = await host.run('systemctl', ['is-active', '--quiet', instanceUnit(instance)], {
+    accept: [0, 1, 3, 4],
+  });
+  if (exitCode === 0) {
+    throw failure(
+      'directory-not-removed',
+      `The directory instance ${instance.name} still runs after its removal.`,
+      `Stop it with "systemctl stop ${instanceUnit(instance)}", then run the command again.`,
+    );
+  }
+}

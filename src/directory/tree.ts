@@ -1,0 +1,61 @@
+import type { Directory } from './client.ts';
+
+/** Where FreeIPA keeps the certificate authorities of a domain; Capstan uses the same place. */
+export function authoritiesDn(suffix: string): string {
+  return `cn=cas,cn=ca,${suffix}`;
+}
+
+/** The entry of the domain's own CA, which bears the HSM record. */
+export function hostAuthorityDn(suffix: string): string {
+  return `cn=ipa,${authoritiesDn(suffix)}`;
+}
+
+/** Where clients of the directory find the CA certificate (FreeIPA: `cn=CAcert,cn=ipa,cn=etc,$SUFFIX`). */
+export function caCertificateDn(suffix: string): string {
+  return `cn=CAcert,cn=ipa,cn=etc,${suffix}`;
+}
+
+/** The containers that Capstan's entries lie in, parents first. */
+export function containers(suffix: string): string[] {
+  return [
+    `cn=etc,${suffix}`,
+    `cn=ipa,cn=etc,${suffix}`,
+    `cn=masters,cn=ipa,cn=etc,${suffix}`,
+    `cn=ca,${suffix}`,
+    authoritiesDn(suffix),
+  ];
+}
+
+/** Makes the containers that are missing. */
+export async function addContainers(directory: Directory, suffix: string): Promise<void> {
+  for (const dn of containers(suffix)) {
+    await directory.add(dn, { objectClass: ['top', 'nsContainer'], cn: [nameOf(dn)] });
+  }
+}
+
+/** Whether all containers are there. */
+export async function hasContainers(directory: Directory, suffix: string): Promise<boolean> {
+  for (const dn of containers(suffix)) {
+    if (!(await directory.entry(dn, ['1.1']))) return false;
+  }
+  return true;
+}
+
+/** Publishes the CA certificate, DER, in the directory. */
+export async function publishCaCertificate(
+  directory: Directory,
+  suffix: string,
+  certificate: Buffer,
+): Promise<void> {
+  const dn = caCertificateDn(suffix);
+  const added = await directory.add(dn, {
+    objectClass: ['top', 'nsContainer', 'pkiCA'],
+    cn: ['CAcert'],
+    'cACertificate;binary': [certificate],
+  });
+  if (!added) await directory.replace(dn, { 'cACertificate;binary': [certificate] });
+}
+
+function nameOf(dn: string): string {
+  return dn.slice('cn='.length, dn.indexOf(','));
+}

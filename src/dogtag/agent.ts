@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import { removeTree, writeFileAtomically } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import type { Secret } from '../secret/secret.ts';
+import type { AgentCredentials } from './rest.ts';
+
+/** Where the agent's certificate and key are kept for unattended work, root only (FreeIPA keeps its RA agent so). */
+export const AGENT_CERTIFICATE = '/var/lib/capstan/ra-agent.pem';
+export const AGENT_KEY = '/var/lib/capstan/ra-agent.key';
+
+/**
+ * Takes the agent's certificate and key out of the PKCS#12 file that pkispawn wrote.
+ * By openssl(1): the file has 600,000 iterations of PKCS#12 key derivation and RC2, which node:crypto does not
+ * open and node-forge needs many seconds for (seen with 10.10.2).
+ * @throws CapstanError `command-failed`
+ */
+export async function extractAgent(host: Host, pkcs12: string, password: Secret): Promise<void> {
+  const credentials = {
+    certificate: await openPkcs12(host, pkcs12, ['-clcerts', '-nokeys'], password),
+    key: await openPkcs12(host, pkcs12, ['-nocerts', '-nodes'], password),
+  };
+  await writeFileAtomically(AGENT_CERTIFICATE, pemOnly(credentials.certificate), { mode: 0o600 });
+  await writeFileAtomically(AGENT_KEY, pemOnly(credentials.key), { mode: 0o600 });
+}
+
+/** The kept credentials of the agent. @throws an ENOENT where there are none */
+export async function agentCredentials(): Promise<AgentCredentials> {
+  const [certificate, key] = await Promise.all([
+    readFile(AGENT_CERTIFICATE, 'utf8'),
+    readFile(AGENT_KEY, 'utf8'),
+  ]);
+  return { certificate, key };
+}
+
+/** Opens one half of a PKCS#12 file. The output goes through a file in memory: what a program prints is logged. */
+async function openPkcs12(
+  host: Host,
+  file: string,
+  half: readonly string[],
+  password: Secret,
+): Promise<string> {
+  const { stdout: version } = await host.run('openssl', ['version']);
+  // OpenSSL 3 keeps RC2 in its legacy provider; OpenSSL 1.1 has no such option.
+  const legacy = /^OpenSSL [3-9]/.test(version) ? ['-legacy'] : [];
+  return withPrivateFolder(async (folder) => {
+    const out = `${folder.path}/half.pem`;
+    await host.run('openssl', ['pkcs12', ...legacy, '-in', file, '-passin', 'stdin', ...half, '-out', out], {
+      input: password,
+    });
+    return readFile(out, 'utf8');
+  });
+}
+
+/** The PEM block without the bag attributes that openssl writes above it. */
+function pemOnly(text: string): string {
+  return text.slice(text.indexOf('-----BEGIN'));
+}
+
+/** Removes the kept credentials; that there are none is no error. */
+export async function removeAgent(): Promise<void> {
+  for (const file of [AGENT_CERTIFICATE, AGENT_KEY]) await removeTree(file);
+}

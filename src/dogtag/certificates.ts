@@ -1,0 +1,28 @@
+/** The name of the instance; FreeIPA's, and Dogtag's own default. */
+export const INSTANCE = 'pki-tomcat';
+
+/** A certificate that a subsystem needs to run. */
+export interface SystemCertificate {
+  /** The name of its tracking request. */
+  id: string;
+  nickname: string;
+  /** Where its private key lives. */
+  token: 'hsm' | 'internal';
+}
+
+/** The system certificates of a CA. Only the TLS server's key stays out of the HSM: each host has its own. */
+export const CA_CERTIFICATES: readonly SystemCertificate[] = [
+  { id: 'capstan-ca-signing', nickname: 'caSigningCert cert-pki-ca', token: 'hsm' },
+  { id: 'capstan-ca-ocsp-signing', nickname: 'ocspSigningCert cert-pki-ca', token: 'hsm' },
+  { id: 'capstan-ca-audit-signing', nickname: 'auditSigningCert cert-pki-ca', token: 'hsm' },
+  { id: 'capstan-subsystem', nickname: 'subsystemCert cert-pki-ca', token: 'hsm' },
+  { id: 'capstan-tls-server', nickname: 'Server-Cert cert-pki-ca', token: 'internal' },
+];
+
+/** The nicknames of the CA's certificates whose keys live on the HSM. */
+export const CA_TOKEN_NICKNAMES: readonly string[] = CA_CERTIFICATES.filter(
+  ({ token }) => token === 'hsm',
+).map(({ nickname }) => nickname);
+
+/** The nickname of the CA's own certificate. */
+export const CA_SIGNING_NICKNAME = 'caSigningCert cert-pki-ca';

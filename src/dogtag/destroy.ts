@@ -1,0 +1,59 @@
+import { failure } from '../errors.ts';
+import { pathExists, removeTree } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { platform } from '../host/platform.ts';
+import { stop } from '../host/services.ts';
+import { instanceConfiguration, instancePins } from './nssdb.ts';
+
+/** The systemd unit of an instance. */
+export function instanceUnit(instance: string): string {
+  return `pki-tomcatd@${instance}.service`;
+}
+
+/** All folders and files that belong to one instance, but for its logs. */
+export function instancePaths(instance: string): string[] {
+  const { dogtagRegistry, instanceEnvironment } = platform();
+  return [
+    instanceConfiguration(instance),
+    `/var/lib/pki/${instance}`,
+    `${dogtagRegistry}/tomcat/${instance}`,
+    `${instanceEnvironment}/${instance}`,
+  ];
+}
+
+/** The paths of {@link instancePaths} that exist. */
+export async function instanceRemains(instance: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of instancePaths(instance)) if (await pathExists(path)) found.push(path);
+  return found;
+}
+
+/**
+ * Removes the CA of an instance and the instance with it, whatever state they are in. Objects on the token and
+ * the data in the directory are none of its business: pkidestroy leaves them, and so does this.
+ * @throws CapstanError `dogtag-not-removed`
+ */
+export async function destroyCa(host: Host, instance: string, onLine: (line: string) => void): Promise<void> {
+  if ((await instanceRemains(instance)).length === 0) return;
+  // pkidestroy prints the password of the internal token (seen with 10.10.2): knowing it here hides it in the log.
+  await instancePins(instance).then(
+    (pins) => pins.pin(undefined),
+    () => {},
+  );
+  // Stopped first, pkidestroy does not spend its time on a security domain that goes away with this CA.
+  await stop(host, instanceUnit(instance)).catch(() => {});
+  await host.run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], {
+    deadline: 300,
+    accept: [0, 1],
+    onLine,
+  });
+  for (const path of await instanceRemains(instance)) await removeTree(path);
+  await host.run('systemctl', ['reset-failed', instanceUnit(instance)], { accept: [0, 1] });
+  const remains = await instanceRemains(instance);
+  if (remains.length > 0) {
+    throw failure(
+      'dogtag-not-removed',
+      `The Dogtag instance ${instance} could not be removed: ${remains.join(', ')} remain.`,
+    );
+  }
+}

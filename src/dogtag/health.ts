@@ -1,0 +1,79 @@
+import { X509Certificate } from 'node:crypto';
+import { failure } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import { SERVER_PROFILE } from './enroll.ts';
+import { publicPage } from './rest.ts';
+import type { DogtagProfile } from './version.ts';
+
+/**
+ * What the CA subsystem says of itself: `running` when it has started. It says so, too, while its HSM is gone
+ * and while its profiles are not loaded: see {@link checkProfiles} and {@link checkSignature}.
+ * @throws CapstanError `ca-unreachable`, `ca-unwell`
+ */
+export async function checkStatus(
+  hostname: string,
+  profile: Pick<DogtagProfile, 'statusFormat'>,
+): Promise<string> {
+  const { status, body } = await publicPage(hostname, '/ca/admin/ca/getStatus');
+  const word = status === 200 ? statusWord(body, profile.statusFormat) : `HTTP ${status}`;
+  if (word !== 'running') throw unwell(`The CA at ${hostname} is not running: ${word}.`);
+  return word;
+}
+
+/** The status in an answer of getStatus: XML up to 10.x, JSON from 11.0 (dogtagpki, `GetStatus`). */
+export function statusWord(body: string, format: DogtagProfile['statusFormat']): string {
+  if (format === 'xml') return /<Status>([^<]*)<\/Status>/.exec(body)?.[1] ?? 'unreadable answer';
+  try {
+    const { Response } = JSON.parse(body) as { Response?: { Status?: string; status?: string } };
+    return Response?.Status ?? Response?.status ?? 'unreadable answer';
+  } catch {
+    return 'unreadable answer';
+  }
+}
+
+/**
+ * Whether the CA can read its profiles from LDAP. When its monitor thread is dead, getStatus says `running`
+ * and every enrolment is refused with "Profile not found" (seen with 10.10.2).
+ * @throws CapstanError `ca-unreachable`, `ca-unwell`
+ */
+export async function checkProfiles(hostname: string, restPath: string): Promise<string> {
+  const { status } = await publicPage(hostname, `${restPath}/certrequests/profiles/${SERVER_PROFILE}`);
+  if (status !== 200) {
+    throw unwell(
+      `The CA at ${hostname} does not know its profile ${SERVER_PROFILE} (HTTP ${status}); it cannot issue certificates.`,
+      'Check that the USN plug-in of the directory is on, restart the directory, then pki-tomcatd.',
+    );
+  }
+  return SERVER_PROFILE;
+}
+
+/**
+ * Has the CA make a signature now: an OCSP response on its own certificate, with a nonce so that it cannot be an
+ * old one, verified by openssl(1). The OCSP signing key lies on the token, so a CA that lost its HSM fails here.
+ * @param caCertificate PEM
+ * @throws CapstanError `ca-unwell`
+ */
+export async function checkSignature(host: Host, hostname: string, caCertificate: string): Promise<string> {
+  const serial = `0x${new X509Certificate(caCertificate).serialNumber}`;
+  const { stdout, stderr, exitCode } = await withPrivateFolder(async (folder) => {
+    const ca = folder.write('ca.crt', caCertificate);
+    return host.run(
+      'openssl',
+      ['ocsp', '-issuer', ca, '-serial', serial, '-url', `http://${hostname}:8080/ca/ocsp`, '-CAfile', ca],
+      { deadline: 60, accept: [0, 1, 2] },
+    );
+  });
+  const said = `${stdout}\n${stderr}`;
+  if (exitCode !== 0 || !said.includes('Response verify OK') || said.includes('no nonce in response')) {
+    throw unwell(
+      `The CA at ${hostname} made no valid OCSP signature: ${said.trim().split('\n').at(-1) ?? 'no answer'}`,
+      'Check that the HSM answers, then restart pki-tomcatd: Dogtag does not reconnect to an HSM it has lost.',
+    );
+  }
+  return 'OCSP response signed and verified';
+}
+
+function unwell(message: string, next?: string) {
+  return failure('ca-unwell', message, next ?? 'Look at the logs under /var/log/pki/pki-tomcat.');
+}

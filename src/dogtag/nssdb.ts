@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { failure } from '../errors.ts';
+import { pathExists } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import { Secret } from '../secret/secret.ts';
+
+/** Dogtag's name of the NSS software token in password.conf. */
+export const INTERNAL_TOKEN = 'internal';
+
+/** The folder of an instance's configuration. */
+export function instanceConfiguration(instance: string): string {
+  return `/etc/pki/${instance}`;
+}
+
+/** The NSS database of an instance. */
+export function nssDatabase(instance: string): string {
+  return `${instanceConfiguration(instance)}/alias`;
+}
+
+/** The tokens that an instance logs in to, with their PINs; `undefined` stands for the internal token. */
+export interface TokenPins {
+  pin(token: string | undefined): Secret;
+}
+
+/**
+ * Reads Dogtag's own store of PINs, `password.conf` (keys `internal` and `hardware-<token>`).
+ * @throws CapstanError `token-pin-missing` from `pin` when Dogtag keeps none for that token
+ */
+export async function instancePins(instance: string): Promise<TokenPins> {
+  const file = `${instanceConfiguration(instance)}/password.conf`;
+  const lines = (await readFile(file, 'utf8')).split('\n');
+  return {
+    pin(token) {
+      const key = token === undefined ? INTERNAL_TOKEN : `hardware-${token}`;
+      const line = lines.find((candidate) => candidate.startsWith(`${key}=`));
+      if (line === undefined) {
+        throw failure(
+          'token-pin-missing',
+          `${file} holds no password for the token ${token ?? INTERNAL_TOKEN}.`,
+        );
+      }
+      return new Secret(line.slice(key.length + 1), `password of the token ${token ?? INTERNAL_TOKEN}`);
+    },
+  };
+}
+
+/**
+ * Nicknames of the private keys in a token, from `certutil -K`.
+ * @throws CapstanError `command-failed`
+ */
+export async function privateKeys(
+  host: Host,
+  instance: string,
+  token: string | undefined,
+): Promise<string[]> {
+  const pins = await instancePins(instance);
+  const database = nssDatabase(instance);
+  return withPrivateFolder(async (folder) => {
+    const pinFile = folder.write('pin', pins.pin(token));
+    const where = token === undefined ? [] : ['-h', token];
+    // 255 is certutil's answer for a token without any key.
+    const { stdout } = await host.run('certutil', ['-K', '-d', database, ...where, '-f', pinFile], {
+      accept: [0, 255],
+    });
+    return parseKeyList(stdout);
+  });
+}
+
+/** The nicknames in the output of `certutil -K`: number, type, key id, nickname. */
+export function parseKeyList(output: string): string[] {
+  return [...output.matchAll(/^<\s*\d+>\s+\w+\s+[0-9a-f]+\s+(.*)$/gm)].map(([, nickname]) =>
+    (nickname ?? '').trim(),
+  );
+}
+
+/** A certificate of an instance's NSS database, PEM. @throws CapstanError `command-failed` */
+export async function certificatePem(host: Host, instance: string, nickname: string): Promise<string> {
+  const { stdout } = await host.run('certutil', ['-L', '-d', nssDatabase(instance), '-n', nickname, '-a']);
+  return stdout.replaceAll('\r', '');
+}
+
+const SYSTEM_DATABASE = '/etc/pki/nssdb';
+
+/**
+ * Whether NSS's system database exists. Fedora ships it, Debian does not; without it certmonger
+ * cannot read any certificate and goes straight to enrolling new ones (seen with 0.79.13).
+ */
+export async function hasSystemDatabase(): Promise<boolean> {
+  return pathExists(`${SYSTEM_DATABASE}/cert9.db`);
+}
+
+/** Makes NSS's system database, empty, readable for all. @throws CapstanError `command-failed` */
+export async function makeSystemDatabase(host: Host): Promise<void> {
+  await host.run('mkdir', ['-p', SYSTEM_DATABASE]);
+  await host.run('certutil', ['-N', '--empty-password', '-d', `sql:${SYSTEM_DATABASE}`]);
+  await host.run('chmod', [
+    '644',
+    ...['cert9.db', 'key4.db', 'pkcs11.txt'].map((file) => `${SYSTEM_DATABASE}/${file}`),
+  ]);
+}

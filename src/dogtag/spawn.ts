@@ -1,0 +1,74 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { CapstanError, failure } from '../errors.ts';
+import { renderConfig } from '../host/configparser.ts';
+import type { Host } from '../host/host.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import type { Deployment } from './deployment.ts';
+
+/** pkispawn ran for 117 s at most in the lab; a network HSM that makes 4096-bit keys can take many times that. */
+const PKISPAWN_DEADLINE = 1800;
+/** Seconds that pkispawn waits for the subsystem after each start; its own 60 are too few for slow HSMs. */
+const STARTUP_TIMEOUT = '600';
+
+/**
+ * Runs pkispawn with a deployment configuration, which lies in memory and is gone afterwards.
+ * @throws CapstanError `pkispawn-failed` with the cause from the subsystem's own log, `command-deadline`, `command-interrupted`
+ */
+export async function spawn(
+  host: Host,
+  deployment: Deployment,
+  onLine: (line: string) => void,
+): Promise<void> {
+  await withPrivateFolder(async (folder) => {
+    const file = folder.write('deployment.cfg', renderConfig(deployment.sections));
+    await host
+      .run('pkispawn', ['-v', '-f', file, ...deployment.arguments], {
+        deadline: PKISPAWN_DEADLINE,
+        env: { PKISPAWN_STARTUP_TIMEOUT_SECONDS: STARTUP_TIMEOUT },
+        onLine: (line) => {
+          const said = spokenLine(line);
+          if (said) onLine(said);
+        },
+      })
+      .catch(async (error: unknown) => {
+        throw await spawnError(deployment, error);
+      });
+  });
+}
+
+/** What a line of `pkispawn -v` says to a person: its own steps, without the level and the noise of Java. */
+export function spokenLine(line: string): string | undefined {
+  const said =
+    /^(?:INFO|DEBUG|WARNING|ERROR):\s+(.*\S)/.exec(line)?.[1] ?? /^(Installing .*)/.exec(line)?.[1];
+  return said?.slice(0, 120);
+}
+
+async function spawnError(deployment: Deployment, error: unknown): Promise<unknown> {
+  if (!(error instanceof CapstanError) || error.code !== 'command-failed') return error;
+  const cause = await lastSevereLine('/var/log/pki/pki-tomcat/ca');
+  return failure(
+    'pkispawn-failed',
+    `pkispawn (${deployment.name}) failed${cause ? `: ${cause}` : `: ${withoutMarkup(error.message)}`}`,
+    'The log of this run has its whole output; the logs of the subsystem are under /var/log/pki/pki-tomcat.',
+    error,
+  );
+}
+
+/** The last thing that the subsystem itself called severe: pkispawn's own words are often a raw HTML page. */
+async function lastSevereLine(folder: string): Promise<string | undefined> {
+  const files = await readdir(folder).catch(() => []);
+  const newest = files
+    .filter((file) => file.startsWith('debug.'))
+    .sort()
+    .at(-1);
+  if (!newest) return undefined;
+  const lines = (await readFile(`${folder}/${newest}`, 'utf8')).split('\n');
+  return lines.findLast((line) => line.includes(' SEVERE: '))?.replace(/^.* SEVERE: /, '');
+}
+
+function withoutMarkup(words: string): string {
+  return words
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .slice(0, 400);
+}

@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises';
+import { type DirectoryInstance, instanceName } from '../directory/instance.ts';
+import { CA_SIGNING_NICKNAME, INSTANCE } from '../dogtag/certificates.ts';
+import { certificatePem } from '../dogtag/nssdb.ts';
+import { type DogtagProfile, dogtagProfile, parseDogtagVersion } from '../dogtag/version.ts';
+import { failure, refusal } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { suffixOf } from '../names/domain.ts';
+import { type JournalFile, readJournal } from '../plan/journal.ts';
+import type { Secret } from '../secret/secret.ts';
+
+/** Where the journal of this host's server lies. */
+export const JOURNAL = '/var/lib/capstan/server.json';
+/** Where the CA certificate lies for everything on this host. */
+export const CA_FILE = '/etc/capstan/ca.crt';
+/** The agent's key and certificate for the administrator's browser, under the administrator's password. */
+export const AGENT_PKCS12 = '/root/ca-agent.p12';
+/** The account that Dogtag's Tomcat runs as. */
+export const PKI_USER = 'pkiuser';
+/** Seconds for one call into a PKCS#11 library; a network HSM that fails over needs tens of them. */
+export const MODULE_DEADLINE = 60;
+
+/** Which token, and the library that reaches it. */
+export interface TokenChoice {
+  label: string;
+  libraryPath: string;
+}
+
+/** The names of a server; what its journal keeps. */
+export interface Site {
+  realm: string;
+  domain: string;
+  hostname: string;
+  caSubject: string;
+  subjectBase: string;
+  keySize: 2048 | 3072 | 4096;
+  token: TokenChoice;
+}
+
+/** The secrets of a server: Directory Manager, administrator of the CA, user PIN of the token. */
+export interface ServerSecrets {
+  ds: Secret;
+  admin: Secret;
+  token: Secret;
+}
+
+/** What `server-install` was asked for. */
+export interface ServerRequest extends Site {
+  /** The administrator's override of pkispawn parameters, an absolute path. */
+  override?: string;
+  secrets: ServerSecrets;
+}
+
+/** What a flow built and what comes next, for a person. */
+export interface Report {
+  title: string;
+  facts: { name: string; value: string }[];
+  next: string[];
+}
+
+/** The directory instance of a site. */
+export function directoryOf(site: Pick<Site, 'realm' | 'domain' | 'hostname'>): DirectoryInstance {
+  return { name: instanceName(site.realm), hostname: site.hostname, suffix: suffixOf(site.domain) };
+}
+
+/** The site without its secrets, for the journal. */
+export function siteFacts({ realm, domain, hostname, caSubject, subjectBase, keySize, token }: Site): Site {
+  return { realm, domain, hostname, caSubject, subjectBase, keySize, token };
+}
+
+/**
+ * The journal of the server on this host.
+ * @throws CapstanError `not-installed`, `journal-unreadable`
+ */
+export async function installedServer(): Promise<{ journal: JournalFile; site: Site }> {
+  const journal = await readJournal(JOURNAL);
+  if (!journal) {
+    throw failure(
+      'not-installed',
+      `There is no server of Capstan on this host: ${JOURNAL} does not exist.`,
+      'Install one with "capstan server-install".',
+    );
+  }
+  return { journal, site: journal.journal.site as unknown as Site };
+}
+
+/** Dogtag's own statement of its release: quicker than `pki --version`, which starts Java and resolves the host name. */
+const DOGTAG_VERSION_FILE = '/usr/share/pki/VERSION';
+
+/**
+ * How the Dogtag on this host behaves.
+ * @throws CapstanError `dogtag-missing`, `dogtag-version-unknown`, `dogtag-unsupported`
+ */
+export async function dogtagOf(): Promise<DogtagProfile> {
+  const text = await readFile(DOGTAG_VERSION_FILE, 'utf8').catch((error: unknown) => {
+    throw refusal(
+      'dogtag-missing',
+      `Dogtag PKI is not installed: there is no ${DOGTAG_VERSION_FILE}.`,
+      'Install the package pki-ca.',
+      error,
+    );
+  });
+  return dogtagProfile(parseDogtagVersion(text));
+}
+
+/** The CA's certificate, PEM, from the instance's own database. @throws CapstanError `command-failed` */
+export async function caCertificate(host: Host): Promise<string> {
+  return certificatePem(host, INSTANCE, CA_SIGNING_NICKNAME);
+}

@@ -1,0 +1,175 @@
+import { readFile } from 'node:fs/promises';
+import { withCertmonger } from '../certmonger/bus.ts';
+import { MONITORING, type TrackingRequest, trackingRequests } from '../certmonger/tracking.ts';
+import { verifyDirectoryCertificate } from '../directory/certificate.ts';
+import { withLocalDirectory } from '../directory/client.ts';
+import { instanceUnit as directoryUnit } from '../directory/instance.ts';
+import { formatHsmRecord, type HsmRecord, readHsmRecord } from '../directory/record.ts';
+import { CA_CERTIFICATES, INSTANCE, type SystemCertificate } from '../dogtag/certificates.ts';
+import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
+import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
+import { failure, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { isActive, isEnabled } from '../host/services.ts';
+import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site } from './site.ts';
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** What kind of thing: `service`, `ca`, `directory`, `certificate`, `record`. */
+  area: 'service' | 'ca' | 'directory' | 'certificate' | 'record';
+  name: string;
+  well: boolean;
+  /** What was found, or what is wrong. */
+  detail: string;
+}
+
+/** A system certificate as certmonger sees it. */
+export interface CertificateFinding extends Finding {
+  token: string;
+  serial: string;
+  expires: string | undefined;
+}
+
+/** How the server on this host is. */
+export interface Status {
+  hostname: string;
+  realm: string;
+  well: boolean;
+  findings: (Finding | CertificateFinding)[];
+}
+
+/** Days before its expiry from which on a certificate counts as unwell: certmonger renews 28 days before. */
+const EXPIRY_DAYS = 21;
+
+/**
+ * Looks at everything that makes the server on this host, and changes nothing.
+ * @throws CapstanError `not-installed`
+ */
+export async function serverStatus(host: Host): Promise<Status> {
+  const { site } = await installedServer();
+  const found = await Promise.all([
+    services(host, site),
+    directory(site),
+    authority(host, site),
+    certificates(site),
+  ]);
+  const findings = found.flat();
+  return { hostname: site.hostname, realm: site.realm, well: findings.every(({ well }) => well), findings };
+}
+
+/**
+ * The HSM record of the domain that this host serves.
+ * @throws CapstanError `not-installed`, `hsm-record-missing`, `hsm-record-malformed`, `directory-unreachable`
+ */
+export async function hsmConfiguration(): Promise<HsmRecord> {
+  const { site } = await installedServer();
+  const instance = directoryOf(site);
+  const record = await withLocalDirectory(instance, (directory) => readHsmRecord(directory, instance.suffix));
+  if (record) return record;
+  throw failure(
+    'hsm-record-missing',
+    `The directory of ${site.domain} has no HSM record: its CA keeps its keys elsewhere.`,
+  );
+}
+
+async function services(host: Host, site: Site): Promise<Finding[]> {
+  const units = [
+    [directoryUnit(directoryOf(site)), directoryUnit(directoryOf(site))],
+    [dogtagUnit(INSTANCE), 'pki-tomcatd.target'],
+    ['certmonger.service', 'certmonger.service'],
+  ] as const;
+  return Promise.all(
+    units.map(async ([unit, bootUnit]) => {
+      const [active, enabled] = await Promise.all([isActive(host, unit), isEnabled(host, bootUnit)]);
+      const detail = `${active ? 'active' : 'not active'}, ${enabled ? 'starts at boot' : 'does not start at boot'}`;
+      return { area: 'service', name: unit, well: active && enabled, detail } as const;
+    }),
+  );
+}
+
+async function directory(site: Site): Promise<Finding[]> {
+  const instance = directoryOf(site);
+  const expected = formatHsmRecord({ tokenName: site.token.label, libraryPath: site.token.libraryPath });
+  return Promise.all([
+    finding('record', 'HSM record', async () => {
+      const record = formatHsmRecord(await hsmConfiguration());
+      if (record !== expected)
+        throw new Error(`the directory says ${record}, this server was installed with ${expected}`);
+      return record;
+    }),
+    finding('directory', 'LDAPS', async () => {
+      await verifyDirectoryCertificate(instance, await readFile(CA_FILE, 'utf8'));
+      return `serves ${instance.suffix}, its certificate verifies`;
+    }),
+  ]);
+}
+
+async function authority(host: Host, site: Site): Promise<Finding[]> {
+  const { hostname } = site;
+  return Promise.all([
+    finding('ca', 'CA status', async () => checkStatus(hostname, await dogtagOf())),
+    finding('ca', 'CA profiles', async () => checkProfiles(hostname, (await dogtagOf()).restPath)),
+    finding('ca', 'CA signature', async () =>
+      checkSignature(host, hostname, await readFile(CA_FILE, 'utf8')),
+    ),
+  ]);
+}
+
+async function certificates(site: Site): Promise<Finding[]> {
+  let requests: TrackingRequest[];
+  try {
+    requests = await withCertmonger(trackingRequests, 30);
+  } catch (error) {
+    return [{ area: 'certificate', name: 'certmonger', well: false, detail: sentenceOf(error) }];
+  }
+  return CA_CERTIFICATES.map((certificate) =>
+    certificateFinding(
+      site,
+      certificate,
+      requests.find(({ id }) => id === certificate.id),
+    ),
+  );
+}
+
+function certificateFinding(
+  site: Site,
+  { nickname, token: where }: SystemCertificate,
+  request: TrackingRequest | undefined,
+): Finding | CertificateFinding {
+  const token = where === 'hsm' ? site.token.label : undefined;
+  const base = { area: 'certificate', name: nickname } as const;
+  if (!request) return { ...base, well: false, detail: 'not tracked by certmonger' };
+  const problems = [
+    ...(request.status === MONITORING ? [] : [`tracking is ${request.status}`]),
+    ...(request.caError ? [`last renewal failed: ${request.caError}`] : []),
+    ...(sameToken(request.keyToken, token) && sameToken(request.certToken, token)
+      ? []
+      : [`tracked on the token ${request.keyToken ?? 'internal'}`]),
+    ...(daysLeft(request.expires) < EXPIRY_DAYS ? [`expires in ${daysLeft(request.expires)} days`] : []),
+  ];
+  return {
+    ...base,
+    well: problems.length === 0,
+    detail: problems.length === 0 ? 'tracked' : problems.join('; '),
+    token: token ?? 'internal',
+    serial: request.serial,
+    expires: request.expires?.toISOString(),
+  };
+}
+
+/** certmonger names the internal token, when it names it, as NSS does. */
+function sameToken(named: string | undefined, wanted: string | undefined): boolean {
+  return named === wanted || (wanted === undefined && /^NSS .*Certificate DB$/.test(named ?? ''));
+}
+
+function daysLeft(expires: Date | undefined): number {
+  return expires ? Math.floor((expires.getTime() - Date.now()) / 86_400_000) : 0;
+}
+
+async function finding(area: Finding['area'], name: string, look: () => Promise<string>): Promise<Finding> {
+  try {
+    return { area, name, well: true, detail: await look() };
+  } catch (error) {
+    return { area, name, well: false, detail: sentenceOf(error) };
+  }
+}

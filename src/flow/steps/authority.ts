@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
+import { extractAgent, removeAgent } from '../../dogtag/agent.ts';
+import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/certificates.ts';
+import { type CaDeployment, caDeployments } from '../../dogtag/deployment.ts';
+import { destroyCa } from '../../dogtag/destroy.ts';
+import { privateKeys } from '../../dogtag/nssdb.ts';
+import { readOverride } from '../../dogtag/override.ts';
+import { spawn } from '../../dogtag/spawn.ts';
+import { failure } from '../../errors.ts';
+import { removeTree } from '../../host/files.ts';
+import type { Host } from '../../host/host.ts';
+import { appeared, objectRef } from '../../hsm/inventory.ts';
+import { type Module, withModule } from '../../hsm/module.ts';
+import { proveKeys } from '../../hsm/proof.ts';
+import type { ObjectRef } from '../../hsm/protocol.ts';
+import { moduleName, selectToken } from '../../hsm/token.ts';
+import type { Step, StepReport } from '../../plan/step.ts';
+import { withPrivateFolder } from '../../secret/private-file.ts';
+import { Secret } from '../../secret/secret.ts';
+import {
+  AGENT_PKCS12,
+  directoryOf,
+  dogtagOf,
+  MODULE_DEADLINE,
+  PKI_USER,
+  type ServerSecrets,
+  type Site,
+  type TokenChoice,
+} from '../site.ts';
+
+/** A site with the administrator's override of pkispawn parameters. */
+export type CaSite = Site & { override?: string };
+
+/** What an undo does with the token: `keep` leaves every object, `purge` deletes those that this installation made. */
+export type TokenUndo = { mode: 'keep' } | { mode: 'purge'; pin: () => Promise<Secret> };
+
+/** Creates the CA by pkispawn, with its four keys on the token and the TLS server's in the internal token. */
+export function certificateAuthority(
+  host: Host,
+  site: CaSite,
+  secrets: () => ServerSecrets,
+  undoToken: TokenUndo,
+): Step {
+  return {
+    id: 'certificate-authority',
+    title: `Create the certificate authority with its keys on the token ${site.token.label}`,
+    done: async () => false,
+    async apply(report) {
+      const pin = secrets().token;
+      await report.remember({ tokenBefore: await inventory(host, site.token, pin) });
+      try {
+        await spawnCa(host, site, secrets(), report);
+      } finally {
+        await rememberCreated(host, site.token, pin, report);
+      }
+    },
+    async undo(report) {
+      const pin = undoToken.mode === 'purge' ? await undoToken.pin() : undefined;
+      await destroyCa(host, INSTANCE, report.line);
+      for (const path of [AGENT_PKCS12, `/root/.dogtag/${INSTANCE}`]) await removeTree(path);
+      await removeAgent();
+      if (pin) await purgeToken(host, site.token, pin, report);
+    },
+  };
+}
+
+async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report: StepReport): Promise<void> {
+  const profile = await dogtagOf();
+  await withPrivateFolder(async (folder) => {
+    for (const deployment of caDeployments(await caDeployment(site, secrets, folder.path), profile)) {
+      await spawn(host, deployment, report.line);
+    }
+  });
+  await extractAgent(host, AGENT_PKCS12, secrets.admin);
+}
+
+/** What the CA is made from. The agent's client database lies in `clientFolder`, in memory, and is gone afterwards. */
+export async function caDeployment(
+  site: CaSite,
+  secrets: ServerSecrets,
+  clientFolder: string,
+): Promise<CaDeployment> {
+  const { realm, hostname, caSubject, subjectBase, keySize, token } = site;
+  return {
+    realm,
+    hostname,
+    caSubject,
+    subjectBase,
+    keySize,
+    token: { ...token, moduleName: moduleName(token.libraryPath), pin: secrets.token },
+    directory: {
+      ldapsPort: LDAPS_PORT,
+      caFile: selfSignedCaFile(directoryOf(site)),
+      password: secrets.ds,
+    },
+    adminPassword: secrets.admin,
+    clientDatabasePassword: new Secret(
+      randomBytes(24).toString('base64url'),
+      'password of the client database',
+    ),
+    clientFolder: `${clientFolder}/client`,
+    agentFile: AGENT_PKCS12,
+    ...(site.override && { override: await readOverride(site.override) }),
+  };
+}
+
+/** Proves that the keys of the CA are where they should be, by the token's own word and by a signature of each. */
+export function keysOnToken(host: Host, site: Site, secrets: () => ServerSecrets): Step {
+  return {
+    id: 'keys-on-token',
+    title: 'Prove that the keys are on the token and cannot leave it',
+    done: async () => false,
+    async apply(report) {
+      const proofs = await onToken(host, site.token, secrets().token, (module, slot) =>
+        proveKeys(
+          module,
+          slot,
+          CA_TOKEN_NICKNAMES.map((nickname) => ({ nickname })),
+        ),
+      );
+      await internalTokenHoldsOnlyTls(host);
+      await report.remember({ keys: proofs });
+      report.line(`${proofs.length} keys: sensitive, never extractable, each signed a challenge`);
+    },
+    undo: async () => {},
+  };
+}
+
+async function internalTokenHoldsOnlyTls(host: Host): Promise<void> {
+  const expected = CA_CERTIFICATES.filter(({ token }) => token === 'internal').map(
+    ({ nickname }) => nickname,
+  );
+  const strays = (await privateKeys(host, INSTANCE, undefined)).filter(
+    (nickname) => !expected.some((name) => nickname.endsWith(name)),
+  );
+  if (strays.length > 0) {
+    throw failure(
+      'keys-not-proven',
+      `The internal token of ${INSTANCE} holds private keys that belong on the HSM: ${strays.join(', ')}.`,
+      'Do not use this certificate authority.',
+    );
+  }
+}
+
+/** Works on the token, logged in, through its library in a process of pkiuser's. */
+export async function onToken<T>(
+  host: Host,
+  token: TokenChoice,
+  pin: Secret,
+  work: (module: Module, slot: number) => Promise<T>,
+): Promise<T> {
+  const request = { libraryPath: token.libraryPath, user: PKI_USER, deadline: MODULE_DEADLINE };
+  return withModule(host, request, async (module) => {
+    const { slot } = selectToken(await module.tokens(), token.label);
+    await module.login(slot, pin);
+    return work(module, slot);
+  });
+}
+
+async function inventory(host: Host, token: TokenChoice, pin: Secret): Promise<ObjectRef[]> {
+  return onToken(host, token, pin, async (module, slot) => (await module.objects(slot)).map(objectRef));
+}
+
+async function rememberCreated(
+  host: Host,
+  token: TokenChoice,
+  pin: Secret,
+  report: StepReport,
+): Promise<void> {
+  const before = report.facts.tokenBefore as ObjectRef[];
+  await report.remember({ tokenCreated: appeared(before, await inventory(host, token, pin)) });
+}
+
+/** Deletes what this installation made: what the journal names, or else what is there now and was not before. */
+async function purgeToken(host: Host, token: TokenChoice, pin: Secret, report: StepReport): Promise<void> {
+  const { tokenBefore, tokenCreated } = report.facts as {
+    tokenBefore?: ObjectRef[];
+    tokenCreated?: ObjectRef[];
+  };
+  if (!tokenBefore) return;
+  await onToken(host, token, pin, async (module, slot) => {
+    const mine = tokenCreated ?? appeared(tokenBefore, (await module.objects(slot)).map(objectRef));
+    const deleted = await module.deleteObjects(slot, mine);
+    report.line(`${deleted.length} objects deleted from the token ${token.label}`);
+  });
+}

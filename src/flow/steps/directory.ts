@@ -1,0 +1,52 @@
+import { withLocalDirectory } from '../../directory/client.ts';
+import { createInstance, removeInstance, selfSignedCaExists } from '../../directory/instance.ts';
+import { addSchema, missingSchema } from '../../directory/schema.ts';
+import { addContainers, hasContainers } from '../../directory/tree.ts';
+import { assetPath } from '../../host/assets.ts';
+import type { Host } from '../../host/host.ts';
+import type { Step } from '../../plan/step.ts';
+import { directoryOf, type ServerSecrets, type Site } from '../site.ts';
+
+/** FreeIPA's part of the schema that Capstan writes. */
+const SCHEMA = 'schema/60capstan.ldif';
+
+/** Creates the 389-ds instance with the domain's suffix, TLS and the USN plug-in. */
+export function directoryInstance(host: Host, site: Site, secrets: () => ServerSecrets): Step {
+  const instance = directoryOf(site);
+  return {
+    id: 'directory-instance',
+    title: `Create the directory instance ${instance.name} for ${instance.suffix}`,
+    done: async () => false,
+    async apply(report) {
+      await report.remember({ selfSignedCaWasThere: await selfSignedCaExists() });
+      await createInstance(host, instance, secrets().ds, report.line);
+    },
+    async undo(report) {
+      await removeInstance(host, instance, report.facts.selfSignedCaWasThere === false);
+    },
+  };
+}
+
+/** Adds Capstan's schema and the containers of its entries. Both go with the instance. */
+export function directoryTree(site: Site): Step {
+  const instance = directoryOf(site);
+  return {
+    id: 'directory-tree',
+    title: 'Add the schema and the tree of the domain',
+    done: () =>
+      withLocalDirectory(
+        instance,
+        async (directory) =>
+          (await missingSchema(directory, assetPath(SCHEMA))).length === 0 &&
+          hasContainers(directory, instance.suffix),
+      ),
+    async apply(report) {
+      await withLocalDirectory(instance, async (directory) => {
+        const added = await addSchema(directory, assetPath(SCHEMA));
+        report.line(`${added} schema definitions added`);
+        await addContainers(directory, instance.suffix);
+      });
+    },
+    undo: async () => {},
+  };
+}

@@ -1,0 +1,72 @@
+import { X509Certificate } from 'node:crypto';
+import { withLocalDirectory } from '../../directory/client.ts';
+import { instanceExists } from '../../directory/instance.ts';
+import { readHsmRecord, removeHsmRecord, writeHsmRecord } from '../../directory/record.ts';
+import { publishCaCertificate } from '../../directory/tree.ts';
+import { caSession } from '../../dogtag/rest.ts';
+import { removeTree, writeFileAtomically } from '../../host/files.ts';
+import type { Host } from '../../host/host.ts';
+import type { Step } from '../../plan/step.ts';
+import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from '../site.ts';
+
+/** Records `token-name;library-path` where later installs look for it. */
+export function hsmRecord(host: Host, site: Site): Step {
+  const instance = directoryOf(site);
+  const record = { tokenName: site.token.label, libraryPath: site.token.libraryPath };
+  return {
+    id: 'hsm-record',
+    title: `Record the token ${site.token.label} in the directory`,
+    done: () =>
+      withLocalDirectory(instance, async (directory) => {
+        const found = await readHsmRecord(directory, instance.suffix);
+        return found?.tokenName === record.tokenName && found.libraryPath === record.libraryPath;
+      }),
+    async apply() {
+      const authority = await hostAuthority(host, site);
+      await withLocalDirectory(instance, (directory) =>
+        writeHsmRecord(directory, instance.suffix, record, authority),
+      );
+    },
+    async undo() {
+      if (!(await instanceExists(instance))) return;
+      await withLocalDirectory(instance, (directory) => removeHsmRecord(directory, instance.suffix));
+    },
+  };
+}
+
+/** Puts the CA certificate where clients find it: a file for this host, an entry for the domain. */
+export function publishedCaCertificate(host: Host, site: Site): Step {
+  const instance = directoryOf(site);
+  return {
+    id: 'ca-certificate',
+    title: `Publish the CA certificate in ${CA_FILE} and in the directory`,
+    done: async () => false,
+    async apply() {
+      const pem = await caCertificate(host);
+      await writeFileAtomically(CA_FILE, pem, { mode: 0o644 });
+      await withLocalDirectory(instance, (directory) =>
+        publishCaCertificate(directory, instance.suffix, new X509Certificate(pem).raw),
+      );
+    },
+    undo: () => removeTree(CA_FILE),
+  };
+}
+
+async function hostAuthority(host: Host, site: Site) {
+  const { restPath } = await dogtagOf();
+  const session = caSession(host, {
+    hostname: site.hostname,
+    caCertificate: await caCertificate(host),
+    restPath,
+  });
+  try {
+    const found = (await session.get('/authorities/host-authority')) as {
+      id: string;
+      dn: string;
+      issuerDN: string;
+    };
+    return { id: found.id, subjectDn: found.dn, issuerDn: found.issuerDN };
+  } finally {
+    session.close();
+  }
+}

@@ -1,0 +1,59 @@
+import { withCertmonger } from '../../certmonger/bus.ts';
+import { knownCa, removeKnownCa, track, trackingRequests, untrack } from '../../certmonger/tracking.ts';
+import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
+import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
+import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
+import { platform } from '../../host/platform.ts';
+import type { Step } from '../../plan/step.ts';
+import { CA_FILE, type Site } from '../site.ts';
+
+/** What certmonger calls the CA of this cluster. */
+const CA_NICKNAME = 'capstan';
+
+/** Has certmonger track every system certificate, each in its own token. */
+export function tracking(site: Site): Step {
+  const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
+  return {
+    id: 'tracking',
+    title: `Have certmonger track the ${CA_CERTIFICATES.length} system certificates`,
+    done: () =>
+      withCertmonger(async (certmonger) => {
+        const found = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+        return [...ids].every((id) => found.has(id));
+      }),
+    async apply(report) {
+      const pins = await instancePins(INSTANCE);
+      await withCertmonger(async (certmonger) => {
+        const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
+        const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+        for (const { id, nickname, token: where } of CA_CERTIFICATES) {
+          if (present.has(id)) continue;
+          report.line(nickname);
+          const token = where === 'hsm' ? site.token.label : undefined;
+          await track(certmonger, ca, id, {
+            database: nssDatabase(INSTANCE),
+            nickname,
+            token,
+            pin: pins.pin(token),
+          });
+        }
+      });
+    },
+    undo: () =>
+      withCertmonger(async (certmonger) => {
+        for (const request of await trackingRequests(certmonger)) {
+          if (ids.has(request.id)) await untrack(certmonger, request);
+        }
+        await removeKnownCa(certmonger, CA_NICKNAME);
+      }),
+  };
+}
+
+/** certmonger's own helper for Dogtag, told where this CA is and who its agent is. */
+function renewalHelper({ hostname }: Site): string {
+  return [
+    `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`,
+    ...['-E', `http://${hostname}:8080/ca/ee/ca`, '-A', `https://${hostname}:8443/ca/agent/ca`],
+    ...['-i', CA_FILE, '-c', AGENT_CERTIFICATE, '-k', AGENT_KEY],
+  ].join(' ');
+}
