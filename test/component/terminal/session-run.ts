@@ -1,0 +1,21 @@
+/** A run that works until it is ended; `deaf` as an argument makes it one that does not listen. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { runSession } from '../../../installer/session.ts';
+import { withPrivateFolder } from '../../../src/secret/private-file.ts';
+
+process.exitCode = await runSession(
+  'rehearsal',
+  { output: 'json', logFile: process.argv[2] ?? '' },
+  async (session) => {
+    const host = session.openHost();
+    return withPrivateFolder(async (folder) => {
+      folder.write('pin', 'x');
+      process.stdout.write(`folder ${folder.path}\n`);
+      if (process.argv[3] === 'deaf') await pause(60_000);
+      if (process.argv[3] === 'defect') throw new TypeError('not foreseen');
+      await host.run('sleep', ['60'], { deadline: 90 });
+      return undefined;
+    });
+  },
+);

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'capstan-session-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Starts the run, waits until it works, sends the signals one after the other, and tells what became of it. */
+async function ended(mode: string, signals: NodeJS.Signals[]) {
+  const log = join(folder, `${mode}-${signals.join('-')}.log`);
+  const script = join(import.meta.dirname, 'session-run.ts');
+  const child: ChildProcess = spawn(process.execPath, [script, log, mode], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout?.on('data', (data) => {
+    output += data;
+  });
+  const exit = once(child, 'exit');
+  while (!output.includes('folder ') && child.exitCode === null) await pause(20);
+  for (const signal of signals) {
+    await pause(200);
+    child.kill(signal);
+  }
+  const [code] = await exit;
+  const [first = '', ...events] = output.trim().split('\n');
+  return {
+    code,
+    secretFolder: first.replace('folder ', ''),
+    events: events.map((line) => JSON.parse(line)),
+    log,
+  };
+}
+
+describe('a run', () => {
+  it.each<[NodeJS.Signals]>([['SIGINT'], ['SIGTERM'], ['SIGHUP']])(
+    'ends its programs and itself on %s',
+    async (signal) => {
+      const { code, events, secretFolder, log } = await ended('listening', [signal]);
+      expect(code).toBe(130);
+      expect(events).toEqual([
+        expect.objectContaining({ type: 'error', code: 'command-interrupted', exit: 130 }),
+      ]);
+      expect(existsSync(secretFolder)).toBe(false);
+      expect(readFileSync(log, 'utf8')).toContain('error command-interrupted');
+      expect(statSync(log).mode & 0o777).toBe(0o600);
+    },
+    30_000,
+  );
+
+  it('ends at once on the second signal, and still leaves no secret behind', async () => {
+    const { code, secretFolder } = await ended('deaf', ['SIGINT', 'SIGTERM']);
+    expect(code).toBe(143);
+    expect(secretFolder).toMatch(/capstan-/);
+    expect(existsSync(secretFolder)).toBe(false);
+  }, 30_000);
+
+  it('tells a defect as one, with the stack in the log', async () => {
+    const { code, events, log } = await ended('defect', []);
+    expect(code).toBe(1);
+    expect(events).toEqual([
+      expect.objectContaining({
+        code: 'defect',
+        message: expect.stringContaining('not foreseen'),
+        next: expect.stringContaining(log),
+      }),
+    ]);
+    expect(readFileSync(log, 'utf8')).toMatch(/TypeError: not foreseen\n\s+at .*session-run/);
+  }, 30_000);
+});
