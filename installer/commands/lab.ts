@@ -76,11 +76,11 @@ function up(): Command {
 }
 
 /** What was built, and how to look around. */
-function upReport({ state, created, started }: LabUp): string {
+function upReport({ state, created, changed }: LabUp): string {
   const names = state.hosts.map(({ name }) => name).join(', ');
-  if (started.length === 0) return `Nothing to do: the lab ${state.name} runs ${names}.`;
+  if (!changed) return `Nothing to do: the lab ${state.name} runs ${names}.`;
   const which = labHint(state.name);
-  const host = created.at(-1) ?? started[0];
+  const host = created.at(-1) ?? state.hosts.at(-1)?.name;
   return [
     '',
     `The lab ${state.name} runs ${names}; token ${state.tokenName} on a ${state.hsm} HSM.`,

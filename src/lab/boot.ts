@@ -10,11 +10,15 @@ import { NETWORK_HSM } from './settings.ts';
 import { type LabHost, type LabState, requireHost } from './state.ts';
 import { ensureTokenView } from './token.ts';
 
-/** Makes what the hosts of a lab share, where it is missing: the bridge, and the way to the token. */
-export async function ensureShared(host: Host, state: LabState): Promise<void> {
+/**
+ * Makes what the hosts of a lab share, where it is missing: the bridge, and the way to the token.
+ * @returns whether the way to the token is new, so that a host that runs does not have it
+ */
+export async function ensureShared(host: Host, state: LabState): Promise<boolean> {
   await ensureBridge(host, state.name);
-  if (state.hsm === 'shared') await ensureTokenView(host, state);
-  else await mkdir(labPlace(state.name).socket, { recursive: true, mode: 0o755 });
+  if (state.hsm === 'shared') return ensureTokenView(host, state);
+  await mkdir(labPlace(state.name).socket, { recursive: true, mode: 0o755 });
+  return false;
 }
 
 /**

@@ -12,11 +12,12 @@ import { labPassword } from './values.ts';
 /**
  * Shows the lab's token folder to the hosts with every file owned by pkiuser: SoftHSM makes its objects 0600
  * with the owner of the process that writes, and what root writes Tomcat could not read. A view that broke
- * (its process was killed) is made again.
+ * (its process was killed) is made again; a host that runs keeps the broken one until it is booted anew.
+ * @returns whether the view was made now
  */
-export async function ensureTokenView(host: Host, state: LabState): Promise<void> {
+export async function ensureTokenView(host: Host, state: LabState): Promise<boolean> {
   const { token, tokenView } = labPlace(state.name);
-  if (await viewWorks(host, tokenView)) return;
+  if (await viewWorks(host, tokenView)) return false;
   await removeTokenView(host, state.name);
   await mkdir(token, { recursive: true, mode: 0o770 });
   await mkdir(tokenView, { recursive: true });
@@ -30,6 +31,7 @@ export async function ensureTokenView(host: Host, state: LabState): Promise<void
     'allow_other',
   ];
   await host.run('setsid', ['bindfs', ...options, token, tokenView]);
+  return true;
 }
 
 async function viewWorks(host: Host, view: string): Promise<boolean> {

@@ -36,11 +36,13 @@ export interface LabUp {
   created: string[];
   /** The hosts that were booted, new ones among them. */
   started: string[];
+  /** Whether anything was done at all. */
+  changed: boolean;
 }
 
 /**
  * Builds a lab, or adds what is missing to it: hosts that are new, hosts that are off. What runs is left alone,
- * except that a host whose bundle is another than the one asked for is booted with that one.
+ * except that all hosts are booted anew when the bundle is another one, or when they lost their way to the token.
  * A killed run is completed by the next.
  * @param onLine told each step, in a few words
  * @throws CapstanError `bad-lab-name`, `bad-host-name`, `lab-hosts-missing`, `lab-hsm-differs`, `lab-full`,
@@ -75,19 +77,20 @@ async function build(
   request: LabRequest,
   onLine: (line: string) => void,
 ): Promise<LabUp> {
-  const { state, refreshed } = await plan(host, lab, request, onLine);
+  const { state, otherBundle } = await plan(host, lab, request, onLine);
   const created = addHosts(state, state.hsm === 'network' ? [NETWORK_HSM.host, ...names] : names);
   await ensurePasswords(lab);
   await writeState(state);
-  await ensureShared(host, state);
+  const newView = await ensureShared(host, state);
   if (state.hsm === 'network') await clientLibrary(host, onLine);
-  const started = await bootMissing(host, state, refreshed, onLine);
+  if (otherBundle || newView) await stopHosts(state, onLine);
+  const started = await bootMissing(host, state, onLine);
   await writeHostsFiles(state);
-  await finishHosts(host, state, onLine);
-  return { state, created, started };
+  const finished = await finishHosts(host, state, onLine);
+  return { state, created, started, changed: started.length > 0 || finished };
 }
 
-/** The state to reach, and whether its hosts are to get another bundle. */
+/** The state to reach, and whether its bundle is another than the one that its hosts were booted with. */
 async function plan(host: Host, lab: string, request: LabRequest, onLine: (line: string) => void) {
   const known = await readState(lab);
   if (known) requireWhole(known);
@@ -98,13 +101,13 @@ async function plan(host: Host, lab: string, request: LabRequest, onLine: (line:
       `Use another lab with --lab NAME, or remove this one with: capstan lab down --lab ${lab}`,
     );
   }
-  // An existing lab that is asked for no bundle by name, and whose checkout has none now, keeps its own.
+  // A lab that was built without a bundle gets one only when it is asked for by name.
   const bundle = await bundleLayer(host, request.bundle ?? (known?.bundle === null ? 'none' : undefined));
-  if (known) return { state: { ...known, bundle }, refreshed: known.bundle !== bundle };
+  if (known) return { state: { ...known, bundle }, otherBundle: known.bundle !== bundle };
   const root = await rootFilesystem(host, HOST_ROOT, onLine);
   const hsm = request.hsm ?? 'shared';
   const state = newState({ name: lab, hsm, tokenName: request.tokenName ?? TOKEN_NAME, root, bundle });
-  return { state, refreshed: false };
+  return { state, otherBundle: false };
 }
 
 /** Adds the hosts that the lab does not have. @returns their names */
@@ -118,21 +121,18 @@ function addHosts(state: LabState, names: readonly string[]): string[] {
   return added;
 }
 
-/** Boots every host that is off, and those that are to get another bundle. @returns their names */
-async function bootMissing(host: Host, state: LabState, refreshed: boolean, onLine: (line: string) => void) {
-  if (refreshed) {
-    onLine('the bundle is another one: booting the hosts with it');
-    await stopHosts(state, onLine);
-  }
+/** Boots every host that is off. @returns their names */
+async function bootMissing(host: Host, state: LabState, onLine: (line: string) => void): Promise<string[]> {
   const running = await Promise.all(state.hosts.map(({ name }) => findMachine(state.name, name)));
   const off = state.hosts.filter((_, index) => running[index] === undefined);
   await bootHosts(host, state, off, onLine);
   return off.map(({ name }) => name);
 }
 
-/** Does what is done once: in each host, and to the token. */
-async function finishHosts(host: Host, state: LabState, onLine: (line: string) => void): Promise<void> {
-  for (const one of state.hosts.filter(({ ready }) => !ready)) {
+/** Does what is done once: in each host, and to the token. @returns whether there was anything to do */
+async function finishHosts(host: Host, state: LabState, onLine: (line: string) => void): Promise<boolean> {
+  const unfinished = state.hosts.filter(({ ready }) => !ready);
+  for (const one of unfinished) {
     if (state.hsm === 'shared') {
       // The set-up of SoftHSM's clients: its configuration is readable by this group only.
       await labExec(host, state.name, one.name, ['usermod', '--append', '--groups', SOFTHSM.group, PKI_USER]);
@@ -140,9 +140,10 @@ async function finishHosts(host: Host, state: LabState, onLine: (line: string) =
     one.ready = true;
     await writeState(state);
   }
-  if (state.tokenReady) return;
+  if (state.tokenReady) return unfinished.length > 0;
   onLine(`initialising the token ${state.tokenName}`);
   await blankToken(host, state);
   state.tokenReady = true;
   await writeState(state);
+  return true;
 }
