@@ -1,8 +1,11 @@
 /**
  * From a clean checkout to a running certificate authority with its keys on a token, in a lab on this machine.
  * Every command is shown as a person would type it. What is there already is used, not made again.
+ *
+ *   npm run quickstart [-- --lab NAME]
  */
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { failure } from '../src/errors.ts';
 import { HOME, handOver, say, script, scriptHost, since } from './lib/task.ts';
 import { makeBundle } from './package.ts';
@@ -20,27 +23,29 @@ const INSTALL = [
   `--admin-password-file ${REHEARSAL}/admin-password`,
 ].join(' \\\n    ');
 
-const LOOK_AROUND = `
+function lookAround(which: string): string {
+  return `
 The certificate authority runs on the lab host ca1. Look around:
 
-  bin/capstan lab shell ca1                    a shell on the host; leave it with exit
-  bin/capstan lab exec ca1 -- capstan status   how everything is
-  bin/capstan lab exec ca1 -- certutil -K -d /etc/pki/pki-tomcat/alias -h "TOKEN" -f ${REHEARSAL}/token-password
-                                               the private keys on the token; its name, for TOKEN, is in
-                                               ${REHEARSAL}/token-name of the host
-  bin/capstan lab exec ca1 -- getcert list     the certificates that certmonger watches
-  bin/capstan lab down                         ends the lab and removes it`;
+  bin/capstan lab shell${which} ca1                    a shell on the host; leave it with exit
+  bin/capstan lab exec${which} ca1 -- capstan status   how everything is
+  bin/capstan lab exec${which} ca1 -- getcert list     the certificates that certmonger watches
+  bin/capstan lab exec${which} ca1 -- sh -c \\
+      'certutil -K -d /etc/pki/pki-tomcat/alias -h "$(cat ${REHEARSAL}/token-name)" -f ${REHEARSAL}/token-password'
+                                               the private keys on the token
+  bin/capstan lab down${which}                         ends the lab and removes it`;
+}
 
 /** Shows a command of this machine and runs it; its exit code. */
-async function typed(args: string[], shownAs: string): Promise<number> {
-  console.log(`\n$ ${shownAs}`);
+function typed(args: string[]): Promise<number> {
+  console.log(`\n$ bin/capstan ${args.join(' ')}`);
   return handOver(CAPSTAN, args);
 }
 
 /** Shows a command line of the host ca1 and runs it there; its exit code. */
-function typedOnHost(line: string): Promise<number> {
+function typedOnHost(which: string[], line: string): Promise<number> {
   console.log(`\nca1# ${line}`);
-  return handOver(CAPSTAN, ['lab', 'exec', 'ca1', '--', 'sh', '-c', line]);
+  return handOver(CAPSTAN, ['lab', 'exec', ...which, 'ca1', '--', 'sh', '-c', line]);
 }
 
 /** @throws CapstanError `quickstart-stopped` when the code is not 0; what happened is on the screen */
@@ -51,16 +56,18 @@ function must(code: number, what: string): void {
 
 await script(async () => {
   const start = performance.now();
+  const { lab } = parseArgs({ options: { lab: { type: 'string' } } }).values;
+  const which = lab === undefined ? [] : ['--lab', lab];
   await makeBundle(scriptHost());
-  must(await typed(['lab', 'up', 'ca1'], 'bin/capstan lab up ca1'), 'capstan lab up');
-  if ((await typedOnHost('capstan config-show')) === 0) {
+  must(await typed(['lab', 'up', ...which, 'ca1']), 'capstan lab up');
+  if ((await typedOnHost(which, 'capstan config-show')) === 0) {
     say('ca1 has a certificate authority already; it is left as it is');
   } else {
     say('ca1 has no certificate authority yet; installing one');
-    must(await typedOnHost(INSTALL), 'capstan server-install');
+    must(await typedOnHost(which, INSTALL), 'capstan server-install');
   }
-  must(await typedOnHost('capstan status'), 'capstan status');
-  console.log(LOOK_AROUND);
+  must(await typedOnHost(which, 'capstan status'), 'capstan status');
+  console.log(lookAround(lab === undefined ? '' : ` --lab ${lab}`));
   say(`done (${since(start)})`);
   return 0;
 });
