@@ -29,8 +29,13 @@ function printed({ lastWords }: ModulePlace): string {
   return lastWords ? ` It printed: ${lastWords}` : '';
 }
 
-/** The error of a process that ended by itself: a signal is a crash, a code an exit the library chose. */
+/**
+ * The error of a process that ended by itself: a signal is a crash, a code an exit the library chose. One that ended
+ * before it entered the library never got as far as the vendor's code.
+ */
 export function endedError(place: ModulePlace, code: number | null, signal: string | null): CapstanError {
+  if (!place.entered)
+    return startError(place, new Error(`it ended at once (${signal ?? `exit code ${code}`})`));
   const how = signal ? `crashed (${signal})` : `ended its process (exit code ${code})`;
   return failure(
     'module-crashed',
@@ -61,8 +66,8 @@ export function interruptedError(place: ModulePlace): CapstanError {
 export function startError(place: ModulePlace, cause: Error): CapstanError {
   return failure(
     'module-not-started',
-    `The process for the PKCS#11 library ${place.libraryPath} could not be started: ${cause.message}`,
-    undefined,
+    `The process for the PKCS#11 library ${place.libraryPath} could not be started: ${cause.message}.`,
+    'The log holds what it printed. Check that Capstan is installed completely, its PKCS#11 addon included.',
     cause,
   );
 }
