@@ -73,7 +73,8 @@ async function attempt<Result>(
     return await check();
   } catch (error) {
     if (!(error instanceof CapstanError) || error.code === 'module-interrupted') throw error;
-    failures.push(error);
+    // A library that died answers every further question with the same error.
+    if (!failures.some(({ message }) => message === error.message)) failures.push(error);
     return undefined;
   }
 }

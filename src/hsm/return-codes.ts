@@ -139,7 +139,7 @@ const ROWS: readonly Row[] = [
   [0x91, 'OPERATION_NOT_INITIALIZED', 'the operation was not started', 'permanent'],
   [0x190, 'CRYPTOKI_NOT_INITIALIZED', 'the library is not initialised', 'permanent'],
   [0x191, 'CRYPTOKI_ALREADY_INITIALIZED', 'the library is initialised already', 'permanent'],
-  // A token in FIPS error state refuses everything until someone looks after it (v3.0).
+  // A defect of the library’s own locking, and a choice that only a person can take back.
   [0x1a1, 'MUTEX_NOT_LOCKED', 'the library lost a lock', 'permanent'],
   [0x200, 'FUNCTION_REJECTED', 'a person at the token declined', 'permanent'],
 ];

@@ -6,7 +6,7 @@
  *   SHIM_SESSIONS  "max open max-rw open-rw"
  *   SHIM_LACKS     a mechanism that is not there, hex
  *   SHIM_NARROW    "mechanism maxKeySize" (hex, decimal)
- *   SHIM_HANGS     C_GetTokenInfo or C_FindObjects: the function that never returns
+ *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList or C_FindObjects: the function that never returns
  *   SHIM_LOGIN_RV  what C_Login returns instead of trying, hex
  */
 #include <dlfcn.h>
@@ -55,6 +55,7 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR
 }
 
 static CK_RV mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count) {
+  hang_if("C_GetMechanismList");
   CK_RV rv = real->C_GetMechanismList(slot, list, count);
   if (rv != CKR_OK || !list || !getenv("SHIM_LACKS")) return rv;
   CK_ULONG kept = 0;
