@@ -118,7 +118,7 @@ function shell(): Command {
     .argument('<host>')
     .addOption(labOption())
     .action(async (host: string, { lab }: LabOptions) => {
-      process.exitCode = await labAttach(lab, host, ['/bin/bash', '--login']);
+      process.exitCode = await labAttach(lab, host, ['/bin/sh', '-c', 'cd; exec /bin/bash --login']);
     });
 }
 

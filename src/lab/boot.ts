@@ -55,14 +55,16 @@ async function bootHost(host: Host, state: LabState, one: LabHost): Promise<void
 }
 
 /**
- * Stops the hosts that run, in parallel.
+ * Stops those of the hosts that run, in parallel.
  * @returns those that ran
  */
-export async function stopHosts(state: LabState, onLine: (line: string) => void): Promise<LabHost[]> {
-  const running = await Promise.all(
-    state.hosts.map(async (one) => ((await findMachine(state.name, one.name)) ? [one] : [])),
-  );
-  const hosts = running.flat();
+export async function stopHosts(
+  state: LabState,
+  candidates: readonly LabHost[],
+  onLine: (line: string) => void,
+): Promise<LabHost[]> {
+  const running = await Promise.all(candidates.map(({ name }) => findMachine(state.name, name)));
+  const hosts = candidates.filter((_, index) => running[index] !== undefined);
   const stopOne = async (one: LabHost) => {
     onLine(`${one.name}: stopping`);
     await stopMachine(state.name, one.name);

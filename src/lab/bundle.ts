@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { refusal } from '../errors.ts';
+import { type CapstanError, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { withLock } from './lock.ts';
 import { CACHE_FOLDER } from './settings.ts';
@@ -77,18 +77,20 @@ async function layer(host: Host, hash: string, fill: Fill): Promise<string> {
 }
 
 async function requireProgram(folder: string): Promise<void> {
-  if (await exists(join(folder, INSTALLED, 'bin/capstan'))) return;
-  throw refusal(
-    'bundle-unusable',
-    'The bundle holds no bin/capstan.',
-    'Build it again with: npm run package',
-  );
+  if (!(await exists(join(folder, INSTALLED, 'bin/capstan'))))
+    throw unusable('The bundle has no bin/capstan.');
+}
+
+function unusable(message: string, cause?: unknown): CapstanError {
+  return refusal('bundle-unusable', message, 'Build it again with: npm run package', cause);
 }
 
 /** Unpacks an archive, with or without a folder around everything. */
 function unpacked(file: string): Fill {
   return async (host, folder) => {
-    const { stdout } = await host.run('tar', ['-tzf', file], { deadline: 120 });
+    const { stdout } = await host.run('tar', ['-tzf', file], { deadline: 120 }).catch((error) => {
+      throw unusable(`The bundle ${file} is no whole archive.`, error);
+    });
     const wrapped = /^(\.\/)?[^/\n]+\/bin\/capstan$/m.test(stdout) && !/^(\.\/)?bin\/capstan$/m.test(stdout);
     const strip = wrapped ? [`--strip-components=${/^\.\//m.test(stdout) ? 2 : 1}`] : [];
     const options = ['--no-same-owner', '--directory', folder, ...strip];

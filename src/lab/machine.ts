@@ -54,6 +54,20 @@ export async function findMachine(lab: string, name: string): Promise<Machine | 
   return undefined;
 }
 
+/** Whether a host runs on other layers than its lab has now: it was booted with another bundle. */
+export async function isOutdated(state: LabState, name: string): Promise<boolean> {
+  const launcher = await findLauncher(state.name, name);
+  if (launcher === undefined) return false;
+  return !(await commandLineOf(launcher)).includes(overlayOptions(state, name));
+}
+
+/** What the host's root is put together from (mount(8), overlay). */
+function overlayOptions(state: LabState, name: string): string {
+  const { upper, work } = hostPlace(state.name, name);
+  const lower = [state.bundle, state.root].filter(Boolean).join(':');
+  return `lowerdir=${lower},upperdir=${upper},workdir=${work},index=off,metacopy=off`;
+}
+
 /** The launcher of a host; the number in the pid file may be another process's by now. */
 async function findLauncher(lab: string, name: string): Promise<number | undefined> {
   const pid = Number(await readFile(hostPlace(lab, name).pid, 'utf8').catch(() => ''));
@@ -73,11 +87,17 @@ export async function startMachine(host: Host, state: LabState, name: string): P
     await mkdir(folder, { recursive: true, mode: 0o755 });
   }
   await rm(place.pid, { force: true });
-  const lower = [state.bundle, state.root].filter(Boolean).join(':');
-  const overlay = `lowerdir=${lower},upperdir=${place.upper},workdir=${place.work},index=off,metacopy=off`;
   await host.run('setsid', [
     ...['--fork', 'unshare', '--mount', '--propagation', 'slave', 'sh', '-c', LAUNCHER, 'launcher'],
-    ...[place.console, place.pid, overlay, place.root, ...groups, '--', ...nspawn(state, name)],
+    ...[
+      place.console,
+      place.pid,
+      overlayOptions(state, name),
+      place.root,
+      ...groups,
+      '--',
+      ...nspawn(state, name),
+    ],
   ]);
   if (!(await waitUntil(() => booted(host, state.name, name), BOOT_DEADLINE))) {
     throw failure(

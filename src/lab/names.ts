@@ -42,6 +42,21 @@ export function requireSnapshotName(name: string): string {
   );
 }
 
+/**
+ * Refuses a label that a PKCS#11 token cannot have (32 bytes, padded with blanks), or Capstan cannot record
+ * (FreeIPA's HSM record is `token-name;library-path`).
+ * @throws CapstanError `bad-token-name`
+ */
+export function requireTokenName(name: string): string {
+  const bytes = Buffer.byteLength(name);
+  if (bytes > 0 && bytes <= 32 && name.trim() === name && !/[:;=\p{Cc}]/u.test(name)) return name;
+  throw refusal(
+    'bad-token-name',
+    `The token name '${name}' cannot be used.`,
+    'Use 1 to 32 bytes without colon, semicolon and equals sign, and without a blank at either end.',
+  );
+}
+
 /** The full name of a host. */
 export function fqdn(host: string): string {
   return `${host}.${DOMAIN}`;

@@ -60,7 +60,7 @@ export async function takeSnapshot(
       'Take another name, or replace it with --replace.',
     );
   }
-  const running = await stopHosts(state, onLine);
+  const running = await stopHosts(state, state.hosts, onLine);
   onLine(`copying ${state.hosts.length} hosts and the token`);
   const unfinished = join(labPlace(state.name).snapshots, `.${name}.unfinished`);
   await host.run('rm', ['-rf', unfinished], { deadline: COPY_DEADLINE });

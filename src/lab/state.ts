@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { failure, refusal } from '../errors.ts';
-import { labPlace } from './names.ts';
+import { labPlace, requireLabName } from './names.ts';
 import { STATE_FOLDER } from './settings.ts';
 
 /** The form of the state file; raised when an older one can no longer be read. */
@@ -69,10 +69,10 @@ export async function readState(lab: string): Promise<LabState | undefined> {
 
 /**
  * The state of a lab that must exist.
- * @throws CapstanError `lab-missing`, `lab-state-unreadable`
+ * @throws CapstanError `bad-lab-name`, `lab-missing`, `lab-state-unreadable`
  */
 export async function requireState(lab: string): Promise<LabState> {
-  const state = await readState(lab);
+  const state = await readState(requireLabName(lab));
   if (state) return state;
   throw refusal(
     'lab-missing',
@@ -112,7 +112,7 @@ export function requireHost(state: LabState, name: string): LabHost {
 /** Replaces the state file as a whole: a killed run leaves the old one or the new one. */
 export async function writeState(state: LabState): Promise<void> {
   const { folder, state: file } = labPlace(state.name);
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeFile(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`, { flush: true });
   await rename(`${file}.new`, file);
 }

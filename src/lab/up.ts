@@ -6,13 +6,21 @@ import { bundleLayer } from './bundle.ts';
 import { labExec } from './exec.ts';
 import { writeHostsFiles } from './host-files.ts';
 import { labLock, withLock } from './lock.ts';
-import { findMachine } from './machine.ts';
-import { octetFor, requireHostName, requireLabName } from './names.ts';
+import { findMachine, isOutdated } from './machine.ts';
+import { octetFor, requireHostName, requireLabName, requireTokenName } from './names.ts';
 import { clientLibrary } from './network-hsm.ts';
 import { requireTools } from './requirements.ts';
 import { rootFilesystem } from './root.ts';
 import { DEFAULT_LAB, HOST_ROOT, NETWORK_HSM, PKI_USER, SOFTHSM, TOKEN_NAME } from './settings.ts';
-import { type HsmKind, type LabState, newState, readState, requireWhole, writeState } from './state.ts';
+import {
+  type HsmKind,
+  type LabHost,
+  type LabState,
+  newState,
+  readState,
+  requireWhole,
+  writeState,
+} from './state.ts';
 import { ensurePasswords } from './values.ts';
 
 /** What is asked of {@link labUp}. */
@@ -45,8 +53,8 @@ export interface LabUp {
  * except that all hosts are booted anew when the bundle is another one, or when they lost their way to the token.
  * A killed run is completed by the next.
  * @param onLine told each step, in a few words
- * @throws CapstanError `bad-lab-name`, `bad-host-name`, `lab-hosts-missing`, `lab-hsm-differs`, `lab-full`,
- *   `lab-half-restored`,
+ * @throws CapstanError `bad-lab-name`, `bad-host-name`, `lab-hosts-missing`, `lab-hsm-differs`, `lab-token-differs`,
+ *   `bad-token-name`, `lab-full`, `lab-half-restored`,
  *   `not-root`, `not-linux`, `preflight-failed`, those of {@link rootFilesystem}, {@link bundleLayer} and
  *   {@link startMachine}
  */
@@ -57,6 +65,7 @@ export async function labUp(
 ): Promise<LabUp> {
   const lab = requireLabName(request.lab ?? DEFAULT_LAB);
   const names = [...new Set(request.hosts.map(requireHostName))];
+  if (request.tokenName !== undefined) requireTokenName(request.tokenName);
   if (names.length === 0) {
     throw refusal('lab-hosts-missing', 'No host was named.', 'Name at least one: capstan lab up ca1');
   }
@@ -77,37 +86,51 @@ async function build(
   request: LabRequest,
   onLine: (line: string) => void,
 ): Promise<LabUp> {
-  const { state, otherBundle } = await plan(host, lab, request, onLine);
+  const state = await plan(host, lab, request, onLine);
   const created = addHosts(state, state.hsm === 'network' ? [NETWORK_HSM.host, ...names] : names);
   await ensurePasswords(lab);
   await writeState(state);
   const newView = await ensureShared(host, state);
   if (state.hsm === 'network') await clientLibrary(host, onLine);
-  if (otherBundle || newView) await stopHosts(state, onLine);
+  await stopHosts(state, newView ? state.hosts : await outdatedHosts(state), onLine);
   const started = await bootMissing(host, state, onLine);
   await writeHostsFiles(state);
   const finished = await finishHosts(host, state, onLine);
   return { state, created, started, changed: started.length > 0 || finished };
 }
 
-/** The state to reach, and whether its bundle is another than the one that its hosts were booted with. */
-async function plan(host: Host, lab: string, request: LabRequest, onLine: (line: string) => void) {
+/** The state to reach: the lab's own with the bundle asked for, or a new one. */
+async function plan(
+  host: Host,
+  lab: string,
+  request: LabRequest,
+  onLine: (line: string) => void,
+): Promise<LabState> {
   const known = await readState(lab);
-  if (known) requireWhole(known);
-  if (known && request.hsm && known.hsm !== request.hsm) {
-    throw refusal(
-      'lab-hsm-differs',
-      `The lab ${lab} has a ${known.hsm} HSM.`,
-      `Use another lab with --lab NAME, or remove this one with: capstan lab down --lab ${lab}`,
-    );
-  }
+  if (known) requireSame(requireWhole(known), request);
   // A lab that was built without a bundle gets one only when it is asked for by name.
   const bundle = await bundleLayer(host, request.bundle ?? (known?.bundle === null ? 'none' : undefined));
-  if (known) return { state: { ...known, bundle }, otherBundle: known.bundle !== bundle };
+  if (known) return { ...known, bundle };
   const root = await rootFilesystem(host, HOST_ROOT, onLine);
   const hsm = request.hsm ?? 'shared';
-  const state = newState({ name: lab, hsm, tokenName: request.tokenName ?? TOKEN_NAME, root, bundle });
-  return { state, otherBundle: false };
+  return newState({ name: lab, hsm, tokenName: request.tokenName ?? TOKEN_NAME, root, bundle });
+}
+
+/** Refuses to make another lab of one that exists. @throws CapstanError `lab-hsm-differs`, `lab-token-differs` */
+function requireSame({ name, hsm, tokenName }: LabState, request: LabRequest): void {
+  const next = `Use another lab with --lab NAME, or remove this one with: capstan lab down --lab ${name}`;
+  if (request.hsm && request.hsm !== hsm) {
+    throw refusal('lab-hsm-differs', `The lab ${name} has a ${hsm} HSM.`, next);
+  }
+  if (request.tokenName && request.tokenName !== tokenName) {
+    throw refusal('lab-token-differs', `The token of the lab ${name} is ${tokenName}.`, next);
+  }
+}
+
+/** The hosts that run with another bundle than the lab has now. */
+async function outdatedHosts(state: LabState): Promise<LabHost[]> {
+  const outdated = await Promise.all(state.hosts.map(({ name }) => isOutdated(state, name)));
+  return state.hosts.filter((_, index) => outdated[index]);
 }
 
 /** Adds the hosts that the lab does not have. @returns their names */

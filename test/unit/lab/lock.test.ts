@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { withLock } from '../../../src/lab/lock.ts';
+
+const name = `lock test ${process.pid}`;
+
+test('work under one name never runs at the same time', async () => {
+  let running = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    running--;
+  };
+  await Promise.all([withLock(name, work), withLock(name, work), withLock(name, work)]);
+  expect(most).toBe(1);
+});
+
+test('the lock is free again after work that threw', async () => {
+  await expect(withLock(name, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(await withLock(name, async () => 'done')).toBe('done');
+});
+
+test('the lock of a killed process is free at once; until then the waiter is told', async () => {
+  const module = new URL('../../../src/lab/lock.ts', import.meta.url).href;
+  const program = `
+    const { withLock } = await import(${JSON.stringify(module)});
+    await withLock(${JSON.stringify(name)}, async () => {
+      process.stdout.write('held');
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    });`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(holder.stdout, 'data');
+  const told: string[] = [];
+  const waiter = withLock(
+    name,
+    async () => told.push('mine'),
+    () => {
+      told.push('waiting');
+      holder.kill('SIGKILL');
+    },
+  );
+  await waiter;
+  expect(told).toEqual(['waiting', 'mine']);
+});
