@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { failure } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
+import { machineName } from '../src/lab/names.ts';
 import { watchMemory } from './lib/memory.ts';
 import { BUNDLE, HOME, quiet, say, script, scriptHost } from './lib/task.ts';
 import { makeBundle } from './package.ts';
@@ -100,7 +101,7 @@ async function measureInstall(runs: number): Promise<Finding[]> {
   for (let run = 1; run <= runs; run += 1) {
     times.bare.push(await timedOnFreshHost(`bare-${run}`, bare));
     say(`run ${run} of ${runs}: the bare tools took ${times.bare.at(-1)?.toFixed(1)} s`);
-    const memory = watchMemory('/opt/capstan/bin/node');
+    const memory = watchMemory('/opt/capstan/bin/node', machineName(LAB, 'ca1'));
     times.capstan.push(await timedOnFreshHost(`capstan-${run}`, ['sh', '-c', INSTALL]).finally(memory.end));
     megabytes.push(memory.peak());
     say(

@@ -1,5 +1,5 @@
 /** The memory of running processes, as Linux tells it in /proc. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** What {@link watchMemory} gives back. */
 export interface MemoryWatch {
@@ -10,16 +10,19 @@ export interface MemoryWatch {
 }
 
 /**
- * Watches all processes of one program, in any namespace, five times a second. The peak is the larger of two:
+ * Watches all processes of one program on one lab host, five times a second. The peak is the larger of two:
  * the highest sum of their proportional set sizes (proc(5), smaps_rollup), where pages that they share count once,
  * and the highest resident set of a single one, which the kernel keeps (VmHWM), so that no peak between two looks
  * is missed.
- * @param program the path of the program as its processes see it; a chroot shows a longer one that ends so
+ * @param program the path of the program as its processes see it
+ * @param namespace the name of the host's network namespace; it need not be there yet
  */
-export function watchMemory(program: string): MemoryWatch {
+export function watchMemory(program: string, namespace: string): MemoryWatch {
   let peak = 0;
   const look = () => {
-    const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && runs(name, program));
+    const ids = readdirSync('/proc').filter(
+      (name) => /^\d+$/.test(name) && runs(name, program, network(namespace)),
+    );
     const shared = ids
       .map((id) => bytes(`/proc/${id}/smaps_rollup`, 'Pss'))
       .reduce((sum, one) => sum + one, 0);
@@ -29,9 +32,15 @@ export function watchMemory(program: string): MemoryWatch {
   return { end: () => clearInterval(timer), peak: () => peak / 1e6 };
 }
 
-function runs(id: string, program: string): boolean {
+/** How /proc names a network namespace (namespaces(7)), or undefined when there is none of this name. */
+function network(namespace: string): string | undefined {
+  const file = statSync(`/run/netns/${namespace}`, { throwIfNoEntry: false });
+  return file && `net:[${file.ino}]`;
+}
+
+function runs(id: string, program: string, within: string | undefined): boolean {
   try {
-    return readlinkSync(`/proc/${id}/exe`).endsWith(program);
+    return readlinkSync(`/proc/${id}/ns/net`) === within && readlinkSync(`/proc/${id}/exe`).endsWith(program);
   } catch {
     return false;
   }
