@@ -35,7 +35,9 @@ export async function requestDirectoryCertificate(
       ],
       { deadline: 120 },
     );
-    return readFile(request, 'utf8');
+    // certutil writes a summary for people above the request, which Dogtag does not take.
+    const text = await readFile(request, 'utf8');
+    return text.slice(text.indexOf('-----BEGIN'));
   });
 }
 

@@ -9,6 +9,9 @@ function formsOf(value: string): string[] {
     encodeURIComponent(value),
     JSON.stringify(value).slice(1, -1),
     value.replaceAll('%', '%%'),
+    // Python's repr, in the traces of Dogtag's and 389-ds's own tools.
+    value.replaceAll('\\', '\\\\').replaceAll("'", "\\'"),
+    value.replaceAll('\\', '\\\\'),
     Buffer.from(value).toString('base64'),
   ]);
   return [...forms].filter((form) => form.length > 0);
