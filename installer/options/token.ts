@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
+import type { TokenChoice } from '../../src/flow/site.ts';
 import type { SecretRequest } from '../../src/secret/sources.ts';
 import type { Asker } from '../prompt.ts';
 import { readField } from './field.ts';
@@ -12,12 +13,7 @@ export interface TokenValues {
   tokenLibraryPath?: string;
   tokenPassword?: string;
   tokenPasswordFile?: string;
-}
-
-/** Where the keys are made. */
-export interface TokenChoice {
-  label: string;
-  libraryPath: string;
+  tokenTimeout?: string;
 }
 
 /** Adds the options that name the token, its PKCS#11 library and its password. */
@@ -27,17 +23,18 @@ export function tokenOptions(command: Command): Command {
     .option('--token-name <label>', 'label of the token that makes and keeps the keys')
     .option('--library-path <file>', 'PKCS#11 library of the HSM (also --token-library-path)')
     .addOption(command.createOption('--token-library-path <file>', 'the same').hideHelp())
+    .option('--token-timeout <seconds>', 'longest wait for one answer of the library (default: 60)')
     .option('--token-password <pin>', 'user PIN of the token (better: the next option)')
     .option('--token-password-file <file>', 'file that holds it; - reads standard input');
 }
 
 /**
  * The token that the options name, or the person.
- * @throws CapstanError `option-missing`, `option-unprintable`, `library-path-twice`
+ * @throws CapstanError `option-missing`, `option-unprintable`, `option-invalid`, `library-path-twice`
  */
-export function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
-  const { tokenName, libraryPath, tokenLibraryPath } = values;
-  return together<TokenChoice>(
+export async function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
+  const { tokenName, libraryPath, tokenLibraryPath, tokenTimeout } = values;
+  const { deadline, ...token } = await together<TokenChoice>(
     {
       label: () =>
         readField(
@@ -54,9 +51,17 @@ export function readToken(values: TokenValues, asker: Asker | undefined): Promis
           },
           asker,
         ),
+      deadline: async () => (tokenTimeout === undefined ? undefined : parseTimeout(tokenTimeout)),
     },
     asker !== undefined,
   );
+  return { ...token, ...(deadline !== undefined && { deadline }) };
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text);
+  if (/^\d+$/.test(text) && seconds >= 1 && seconds <= 3600) return seconds;
+  throw refusal('option-invalid', `--token-timeout is "${text}"; whole seconds from 1 to 3600 are needed.`);
 }
 
 /** Refuses an empty text. What a label and a library path must be like is judged with the token itself, in src/hsm. */

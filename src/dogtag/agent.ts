@@ -10,12 +10,37 @@ export const AGENT_CERTIFICATE = '/var/lib/capstan/ra-agent.pem';
 export const AGENT_KEY = '/var/lib/capstan/ra-agent.key';
 
 /**
+ * Keeps the agent's credentials for unattended work, and packs them for the administrator's browser.
+ * @param pkcs12 the file that pkispawn wrote, under `password`
+ * @param delivery where the administrator's own PKCS#12 file goes, under `administrator`
+ * @throws CapstanError `command-failed`
+ */
+export async function takeOverAgent(
+  host: Host,
+  pkcs12: string,
+  password: Secret,
+  delivery: string,
+  administrator: Secret,
+): Promise<void> {
+  await extractAgent(host, pkcs12, password);
+  await withPrivateFolder(async (folder) => {
+    const passwordFile = folder.write('password', administrator);
+    const out = `${folder.path}/agent.p12`;
+    await host.run('openssl', [
+      ...['pkcs12', '-export', '-in', AGENT_CERTIFICATE, '-inkey', AGENT_KEY, '-name', AGENT_NICKNAME],
+      ...['-passout', `file:${passwordFile}`, '-out', out],
+    ]);
+    await writeFileAtomically(delivery, await readFile(out), { mode: 0o600 });
+  });
+}
+
+/**
  * Takes the agent's certificate and key out of the PKCS#12 file that pkispawn wrote.
  * By openssl(1): the file has 600,000 iterations of PKCS#12 key derivation and RC2, which node:crypto does not
  * open and node-forge needs many seconds for (seen with 10.10.2).
  * @throws CapstanError `command-failed`
  */
-export async function extractAgent(host: Host, pkcs12: string, password: Secret): Promise<void> {
+async function extractAgent(host: Host, pkcs12: string, password: Secret): Promise<void> {
   const credentials = {
     certificate: await openPkcs12(host, pkcs12, ['-clcerts', '-nokeys'], password),
     key: await openPkcs12(host, pkcs12, ['-nocerts', '-nodes'], password),
@@ -23,6 +48,9 @@ export async function extractAgent(host: Host, pkcs12: string, password: Secret)
   await writeFileAtomically(AGENT_CERTIFICATE, pemOnly(credentials.certificate), { mode: 0o600 });
   await writeFileAtomically(AGENT_KEY, pemOnly(credentials.key), { mode: 0o600 });
 }
+
+/** Friendly name of the agent's certificate, FreeIPA's. */
+const AGENT_NICKNAME = 'ipa-ca-agent';
 
 /** The kept credentials of the agent. @throws an ENOENT where there are none */
 export async function agentCredentials(): Promise<AgentCredentials> {

@@ -261,7 +261,7 @@ async function checkToken(host: Host, request: ServerRequest): Promise<string> {
     label: request.token.label,
     pin: request.secrets.token,
     user: PKI_USER,
-    deadline: MODULE_DEADLINE,
+    deadline: request.token.deadline ?? MODULE_DEADLINE,
     keySizes: [2048, request.keySize],
     nicknames: CA_TOKEN_NICKNAMES,
   });

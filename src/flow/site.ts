@@ -24,6 +24,8 @@ export const MODULE_DEADLINE = 60;
 export interface TokenChoice {
   label: string;
   libraryPath: string;
+  /** Seconds for one call into the library; {@link MODULE_DEADLINE} unless told. */
+  deadline?: number;
 }
 
 /** The names of a server; what its journal keeps. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
-import { extractAgent, removeAgent } from '../../dogtag/agent.ts';
+import { withLocalDirectory } from '../../directory/client.ts';
+import { type DirectoryInstance, LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
+import { removeAgent, takeOverAgent } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaDeployment, caDeployments } from '../../dogtag/deployment.ts';
 import { destroyCa } from '../../dogtag/destroy.ts';
@@ -31,6 +32,9 @@ import {
 
 /** A site with the administrator's override of pkispawn parameters. */
 export type CaSite = Site & { override?: string };
+
+/** Dogtag's user for the person who runs the CA (`pki_admin_uid`, in the CA's own subtree). */
+const ADMINISTRATOR_DN = 'uid=admin,ou=people,o=ipaca';
 
 /** What an undo does with the token: `keep` leaves every object, `purge` deletes those that this installation made. */
 export type TokenUndo = { mode: 'keep' } | { mode: 'purge'; pin: () => Promise<Secret> };
@@ -68,14 +72,25 @@ export function certificateAuthority(
 async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report: StepReport): Promise<void> {
   const profile = await dogtagOf();
   await withPrivateFolder(async (folder) => {
-    for (const deployment of caDeployments(await caDeployment(site, secrets, folder.path), profile)) {
-      await spawn(host, deployment, report.line);
-    }
+    const deployment = await caDeployment(site, secrets, folder.path);
+    for (const part of caDeployments(deployment, profile)) await spawn(host, part, report.line);
+    await takeOverAgent(host, deployment.agentFile, deployment.adminPassword, AGENT_PKCS12, secrets.admin);
   });
-  await extractAgent(host, AGENT_PKCS12, secrets.admin);
+  await setAdministratorPassword(directoryOf(site), secrets.admin);
 }
 
-/** What the CA is made from. The agent's client database lies in `clientFolder`, in memory, and is gone afterwards. */
+/** Gives the CA's administrator the password that was asked for; Dogtag checks it by an LDAP bind. */
+async function setAdministratorPassword(instance: DirectoryInstance, password: Secret): Promise<void> {
+  await withLocalDirectory(instance, (directory) =>
+    directory.replace(ADMINISTRATOR_DN, { userPassword: [password.reveal()] }),
+  );
+}
+
+/**
+ * What the CA is made from. The agent's client database and PKCS#12 file lie in `clientFolder`, in memory, and are gone
+ * afterwards. pkispawn gets a password for the administrator that lives as long: it passes it to a sub-process
+ * as an argument, from where it gets into the system journal as well (`pki-server ca-user-add`, seen with 10.10.2).
+ */
 export async function caDeployment(
   site: CaSite,
   secrets: ServerSecrets,
@@ -88,21 +103,27 @@ export async function caDeployment(
     caSubject,
     subjectBase,
     keySize,
-    token: { ...token, moduleName: moduleName(token.libraryPath), pin: secrets.token },
+    token: {
+      label: token.label,
+      libraryPath: token.libraryPath,
+      moduleName: moduleName(token.libraryPath),
+      pin: secrets.token,
+    },
     directory: {
       ldapsPort: LDAPS_PORT,
       caFile: selfSignedCaFile(directoryOf(site)),
       password: secrets.ds,
     },
-    adminPassword: secrets.admin,
-    clientDatabasePassword: new Secret(
-      randomBytes(24).toString('base64url'),
-      'password of the client database',
-    ),
+    adminPassword: passingSecret('first password of the administrator'),
+    clientDatabasePassword: passingSecret('password of the client database'),
     clientFolder: `${clientFolder}/client`,
-    agentFile: AGENT_PKCS12,
+    agentFile: `${clientFolder}/agent.p12`,
     ...(site.override && { override: await readOverride(site.override) }),
   };
+}
+
+function passingSecret(what: string): Secret {
+  return new Secret(randomBytes(24).toString('base64url'), what);
 }
 
 /** Proves that the keys of the CA are where they should be, by the token's own word and by a signature of each. */
@@ -150,7 +171,11 @@ export async function onToken<T>(
   pin: Secret,
   work: (module: Module, slot: number) => Promise<T>,
 ): Promise<T> {
-  const request = { libraryPath: token.libraryPath, user: PKI_USER, deadline: MODULE_DEADLINE };
+  const request = {
+    libraryPath: token.libraryPath,
+    user: PKI_USER,
+    deadline: token.deadline ?? MODULE_DEADLINE,
+  };
   return withModule(host, request, async (module) => {
     const { slot } = selectToken(await module.tokens(), token.label);
     await module.login(slot, pin);
