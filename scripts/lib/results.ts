@@ -18,7 +18,7 @@ interface Results {
 
 /**
  * Adds up result files of Vitest's reporter `json`. A test file that could not be run at all, so that none of its
- * tests is in the results as failed, counts as one failure; so does a results file that is missing.
+ * tests is in the results as failed, counts as one failure; so does a run without results, or without any test.
  */
 export function tallyOf(files: readonly string[]): Tally {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
@@ -31,8 +31,9 @@ export function tallyOf(files: readonly string[]): Tally {
     const broken = results.testResults.filter(
       (one) => one.status === 'failed' && !one.assertionResults.some((test) => test.status === 'failed'),
     );
+    const nothing = results.testResults.length === 0;
     tally.passed += results.numPassedTests;
-    tally.failed += results.numFailedTests + broken.length;
+    tally.failed += results.numFailedTests + broken.length + (nothing ? 1 : 0);
     tally.skipped += results.numPendingTests + results.numTodoTests;
   }
   return tally;

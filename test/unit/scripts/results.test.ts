@@ -24,7 +24,8 @@ function results(
 }
 
 test('runs are added up', () => {
-  const files = [results('quick.json', [10, 1, 2, 0]), results('lab.json', [5, 0, 0, 1])];
+  const some = [{ status: 'passed', assertionResults: [] }];
+  const files = [results('quick.json', [10, 1, 2, 0], some), results('lab.json', [5, 0, 0, 1], some)];
   expect(tallyOf(files)).toEqual({ passed: 15, failed: 1, skipped: 3 });
 });
 
@@ -36,7 +37,8 @@ test('a test file that could not be run counts as a failure, once', () => {
   expect(tallyOf([file])).toEqual({ passed: 2, failed: 2, skipped: 0 });
 });
 
-test('a run without results is a failure', () => {
+test('a run without results, or without any test file, is a failure', () => {
+  expect(tallyOf([results('lab.json', [0, 0, 0, 0])])).toEqual({ passed: 0, failed: 1, skipped: 0 });
   expect(tallyOf([join(folder, 'missing.json')])).toEqual({ passed: 0, failed: 1, skipped: 0 });
 });
 
