@@ -26,6 +26,15 @@ const OPTIONS = [
   '--dpkgopt=path-include=/usr/share/doc/*/copyright',
 ];
 
+/**
+ * Arguments of setpriv(1) for a program in mount and process namespaces of its own. When this process ends, however
+ * it ends, the program and all its children end; what they mounted is gone with them.
+ */
+export const OWN_NAMESPACES: readonly string[] = [
+  ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private'],
+  ...['--pid', '--fork', '--kill-child', '--mount-proc'],
+];
+
 /** The cache key of a recipe: the same packages from the same suite, made the same way. */
 export function rootKey(recipe: RootRecipe): string {
   const facts = JSON.stringify([recipe.suite, recipe.updates, [...recipe.packages].sort(), OPTIONS]);
@@ -66,15 +75,13 @@ async function build(host: Host, recipe: RootRecipe, path: string, onLine: (line
   const sources = [recipe.suite, ...recipe.updates].map(
     (suite) => `deb [signed-by=${ARCHIVE_KEYRING}] ${mirror} ${suite} main`,
   );
-  // A mount namespace of its own: what mmdebstrap mounts in the root is gone when it is, even if it was killed.
-  await host.run(
-    'unshare',
-    [
-      ...['--mount', '--propagation', 'private', 'mmdebstrap'],
-      ...[...OPTIONS, `--include=${recipe.packages.join(',')}`, recipe.suite, unfinished, ...sources],
-    ],
-    { deadline: BUILD_DEADLINE, onLine, env: await aptProxies(host) },
-  );
+  const include = recipe.packages.length > 0 ? [`--include=${recipe.packages.join(',')}`] : [];
+  const args = [...OPTIONS, ...include, recipe.suite, unfinished, ...sources];
+  await host.run('setpriv', [...OWN_NAMESPACES, 'mmdebstrap', ...args], {
+    deadline: BUILD_DEADLINE,
+    onLine,
+    env: await aptProxies(host),
+  });
   await rename(unfinished, path);
 }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../host/host.ts';
-import { rootFilesystem } from './root.ts';
+import { OWN_NAMESPACES, rootFilesystem } from './root.ts';
 import { CACHE_FOLDER, TOOLCHAIN_ROOT } from './settings.ts';
 
 /** Seconds that one call may take. */
@@ -43,13 +43,6 @@ export async function toolchainRun(
   const root = await rootFilesystem(host, TOOLCHAIN_ROOT, onLine);
   const scratch = join(CACHE_FOLDER, 'scratch');
   await mkdir(scratch, { recursive: true });
-  const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--net'];
-  await host.run(
-    'unshare',
-    [...namespaces, 'sh', '-c', INSIDE, 'toolchain', root, scratch, folder, ...args],
-    {
-      deadline: DEADLINE,
-      onLine,
-    },
-  );
+  const call = [...OWN_NAMESPACES, '--net', 'sh', '-c', INSIDE, 'toolchain', root, scratch, folder, ...args];
+  await host.run('setpriv', call, { deadline: DEADLINE, onLine });
 }
