@@ -82,6 +82,8 @@ async function findLauncher(lab: string, name: string): Promise<number | undefin
  */
 export async function startMachine(host: Host, state: LabState, name: string): Promise<void> {
   const place = hostPlace(state.name, name);
+  // What a killed launcher left running would write to the same files.
+  await killMachine(state.name, name);
   const groups = await makeCgroups(machineName(state.name, name));
   for (const folder of [place.upper, place.work, place.root]) {
     await mkdir(folder, { recursive: true, mode: 0o755 });
