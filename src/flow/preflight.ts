@@ -159,7 +159,7 @@ async function checkHostname(hostname: string): Promise<string> {
     );
   }
   const own = ownAddresses();
-  const foreign = addresses.filter((address) => !own.includes(address));
+  const foreign = addresses.filter((address) => !own.includes(address) && !isLoopback(address));
   if (foreign.length > 0) {
     throw refusal(
       'hostname-elsewhere',
@@ -167,7 +167,7 @@ async function checkHostname(hostname: string): Promise<string> {
       'Correct the DNS or /etc/hosts, or name this host with --hostname.',
     );
   }
-  if (addresses.every((address) => address.startsWith('127.') || address === '::1')) {
+  if (addresses.every(isLoopback)) {
     throw refusal(
       'hostname-loopback',
       `The name ${hostname} resolves only to ${addresses.join(', ')}; no other host could reach the CA.`,
@@ -175,6 +175,11 @@ async function checkHostname(hostname: string): Promise<string> {
     );
   }
   return addresses.join(', ');
+}
+
+/** Debian's installer gives the host's own name the address 127.0.1.1, which no interface lists. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 async function checkPorts(): Promise<undefined> {
