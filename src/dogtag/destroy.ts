@@ -21,6 +21,11 @@ export function instancePaths(instance: string): string[] {
   ];
 }
 
+/** Folders that pkispawn makes with a host's first instance and pkidestroy leaves behind, empty, with the last. */
+export function sharedFolders(): string[] {
+  return [`${platform().dogtagRegistry}/tomcat`, '/etc/systemd/system/pki-tomcatd.target.wants'];
+}
+
 /** The paths of {@link instancePaths} that exist. */
 export async function instanceRemains(instance: string): Promise<string[]> {
   const found: string[] = [];

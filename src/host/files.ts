@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, chmod, chown, lstat, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { access, chmod, chown, lstat, mkdir, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Who owns a file, and what they may do with it. */
@@ -67,6 +67,13 @@ export async function makeFolder(path: string, rights: FileRights = {}): Promise
 /** Removes a file or a folder with all in it; that nothing is there is no error. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** Removes a folder that holds nothing; one that holds something, or is not there, is left as it is. */
+export async function removeEmptyFolder(path: string): Promise<void> {
+  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code ?? '')) throw error;
+  });
 }
 
 async function syncFolder(folder: string): Promise<void> {

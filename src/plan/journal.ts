@@ -1,6 +1,7 @@
 import { readFile, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { failure } from '../errors.ts';
-import { pathExists, writeFileAtomically } from '../host/files.ts';
+import { pathExists, removeEmptyFolder, writeFileAtomically } from '../host/files.ts';
 import type { Facts } from './step.ts';
 
 /** How far a step has come. `applying` is on disk before the step's first change. */
@@ -91,6 +92,7 @@ function journalFile(path: string, journal: Journal): JournalFile {
     },
     async remove() {
       await unlink(path);
+      await removeEmptyFolder(dirname(path));
     },
   };
   return file;

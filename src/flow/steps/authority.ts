@@ -4,12 +4,12 @@ import { type DirectoryInstance, LDAPS_PORT, selfSignedCaFile } from '../../dire
 import { removeAgent, takeOverAgent } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaDeployment, caDeployments } from '../../dogtag/deployment.ts';
-import { destroyCa } from '../../dogtag/destroy.ts';
+import { destroyCa, sharedFolders } from '../../dogtag/destroy.ts';
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
 import { failure } from '../../errors.ts';
-import { removeTree } from '../../host/files.ts';
+import { pathExists, removeEmptyFolder, removeTree } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { appeared, objectRef } from '../../hsm/inventory.ts';
 import { type Module, withModule } from '../../hsm/module.ts';
@@ -52,7 +52,10 @@ export function certificateAuthority(
     done: async () => false,
     async apply(report) {
       const pin = secrets().token;
-      await report.remember({ tokenBefore: await inventory(host, site.token, pin) });
+      await report.remember({
+        tokenBefore: await inventory(host, site.token, pin),
+        newFolders: await absent(sharedFolders()),
+      });
       try {
         await spawnCa(host, site, secrets(), report);
       } finally {
@@ -64,9 +67,15 @@ export function certificateAuthority(
       await destroyCa(host, INSTANCE, report.line);
       for (const path of [AGENT_PKCS12, `/root/.dogtag/${INSTANCE}`]) await removeTree(path);
       await removeAgent();
+      for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
       if (pin) await purgeToken(host, site.token, pin, report);
     },
   };
+}
+
+async function absent(paths: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(paths.map(pathExists));
+  return paths.filter((_, index) => !there[index]);
 }
 
 async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report: StepReport): Promise<void> {

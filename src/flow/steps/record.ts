@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
+import { dirname } from 'node:path';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { instanceExists } from '../../directory/instance.ts';
 import { readHsmRecord, removeHsmRecord, writeHsmRecord } from '../../directory/record.ts';
 import { publishCaCertificate } from '../../directory/tree.ts';
 import { caSession } from '../../dogtag/rest.ts';
-import { removeTree, writeFileAtomically } from '../../host/files.ts';
+import { removeEmptyFolder, removeTree, writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from '../site.ts';
@@ -48,7 +49,10 @@ export function publishedCaCertificate(host: Host, site: Site): Step {
         publishCaCertificate(directory, instance.suffix, new X509Certificate(pem).raw),
       );
     },
-    undo: () => removeTree(CA_FILE),
+    async undo() {
+      await removeTree(CA_FILE);
+      await removeEmptyFolder(dirname(CA_FILE));
+    },
   };
 }
 

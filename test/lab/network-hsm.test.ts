@@ -1,0 +1,90 @@
+/** The first server on a network HSM: interrupted and taken back, installed, cut off from its HSM, brought back. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { labHsm } from '../../src/lab/lab.ts';
+import {
+  freshLab,
+  inHost,
+  installOptions,
+  LAB,
+  lastEvent,
+  machine,
+  removeLab,
+  sh,
+  VALUES,
+  value,
+} from './support.ts';
+
+beforeAll(() => freshLab({ hosts: ['ca1'], hsm: 'network' }));
+afterAll(removeLab);
+
+/** Everything that an installation changes and its undo must put back, but for logs and the journal of the system. */
+function state(): Promise<string> {
+  return sh(
+    'ca1',
+    `find /etc /usr /opt /root /home /srv /var/lib -xdev \\( -path /var/lib/systemd -o -path /etc/pki -prune -o -name 'mtab' \\) -prune -o -printf '%p %y %m %u %g %l\\n' | sort
+     getent passwd; getent group
+     systemctl list-unit-files --no-legend
+     getcert list; getcert list-cas | grep '^CA '
+     ss -Hltn | sed 's/ *$//' | sort
+     pkcs11-tool --module "$(cat ${VALUES}/library-path)" --token-label "$(cat ${VALUES}/token-name)" --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null`,
+  );
+}
+
+async function unwell(): Promise<string[]> {
+  const { stdout } = await inHost('ca1', ['capstan', 'status', '--output', 'json'], {
+    accept: [0, 1],
+    deadline: 200,
+  });
+  return JSON.parse(stdout)
+    .findings.filter(({ well }: { well: boolean }) => !well)
+    .map(({ name }: { name: string }) => name);
+}
+
+test('an interrupted installation takes everything back, the objects on the token as well', async () => {
+  const before = await state();
+  const options = (await installOptions()).map((word) => `'${word}'`).join(' ');
+  await sh(
+    'ca1',
+    `systemd-run --quiet --unit=install --property=StandardOutput=file:/run/events --property=KillMode=process capstan server-install --unattended --output json ${options}
+     for second in $(seq 300); do test "$(pkcs11-tool --module "$(cat ${VALUES}/library-path)" --token-label "$(cat ${VALUES}/token-name)" --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null | grep -c 'Private Key')" = 0 || break; sleep 0.5; done
+     systemctl kill --kill-who=main --signal=INT install
+     for second in $(seq 240); do systemctl is-active --quiet install || break; sleep 0.5; done`,
+    { deadline: 400 },
+  );
+  const events = await sh('ca1', 'cat /run/events; rm /run/events');
+  expect(lastEvent(events)).toMatchObject({ type: 'error', exit: 130 });
+  expect(events).not.toContain('"undo-failed"');
+  expect(events).toContain('"step-failed","id":"certificate-authority"');
+  expect(
+    await sh(
+      'ca1',
+      'systemctl reset-failed install 2>/dev/null || true; pgrep -lx "pkispawn|java|ns-slapd" || true',
+    ),
+  ).toBe('');
+  expect(await state()).toBe(before);
+});
+
+test('the CA is built on the network HSM', async () => {
+  const { stdout } = await inHost(
+    'ca1',
+    ['capstan', 'server-install', '--unattended', '--output', 'json', ...(await installOptions())],
+    { deadline: 1200 },
+  );
+  expect(lastEvent(stdout)).toMatchObject({ type: 'result' });
+  expect(await sh('ca1', 'capstan config-show')).toContain(await value('library-path'));
+  expect(await unwell()).toEqual([]);
+});
+
+test('status tells a CA that lost its HSM, which Dogtag itself calls running, and one that has it back', async () => {
+  await labHsm(machine, LAB, 'stop');
+  expect(await sh('ca1', 'curl -s http://ca1.example.test:8080/ca/admin/ca/getStatus')).toContain(
+    '<Status>running</Status>',
+  );
+  expect(await unwell()).toEqual(['CA signature']);
+  await labHsm(machine, LAB, 'start');
+  await sh('ca1', 'systemctl restart pki-tomcatd@pki-tomcat', { deadline: 120 });
+  const until = Date.now() + 120_000;
+  while ((await unwell()).length > 0 && Date.now() < until) await sleep(2000);
+  expect(await unwell()).toEqual([]);
+});
