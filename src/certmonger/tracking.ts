@@ -85,28 +85,39 @@ export async function trackingRequest(certmonger: Certmonger, path: string): Pro
 }
 
 /**
- * Has certmonger track the certificate, and waits until it has read it from its token.
+ * Has certmonger track the certificate.
  * @param id the request's name, as `getcert list` shows it
- * @param deadline seconds; with a slow HSM the first reading takes long (FreeIPA waits 300)
- * @throws CapstanError `tracking-not-monitoring`, `certmonger-refused`
+ * @returns the object path of the request
+ * @throws CapstanError `certmonger-refused`
  */
 export async function track(
   certmonger: Certmonger,
   ca: string,
   id: string,
   certificate: TrackedCertificate,
-  deadline = 300,
-): Promise<TrackingRequest> {
-  const added = await certmonger.call<[boolean, string]>('add_request', {
+): Promise<string> {
+  const [, path] = await certmonger.call<[boolean, string]>('add_request', {
     signature: 'a{sv}',
     body: [requestProperties(ca, id, certificate)],
   });
-  const path = added[1];
+  return path;
+}
+
+/**
+ * Waits until certmonger has read the certificate of a request from its token and watches it.
+ * @param deadline seconds; with a slow HSM the first reading takes long (FreeIPA waits 300)
+ * @throws CapstanError `tracking-not-monitoring`
+ */
+export async function untilMonitoring(
+  certmonger: Certmonger,
+  path: string,
+  deadline = 300,
+): Promise<TrackingRequest> {
   const until = Date.now() + deadline * 1000;
   for (;;) {
     const request = await trackingRequest(certmonger, path);
     if (request.status === MONITORING) return request;
-    if (request.stuck || Date.now() > until) throw notMonitoring(request, certificate, deadline);
+    if (request.stuck || Date.now() > until) throw notMonitoring(request, deadline);
     await sleep(POLL_MILLISECONDS);
   }
 }
@@ -126,10 +137,10 @@ function requestProperties(ca: string, id: string, { database, nickname, token, 
   return [['nickname', text(id)], ...sides, ['key-pin', text(pin.reveal())], ['ca', objectPath(ca)]];
 }
 
-function notMonitoring(request: TrackingRequest, { nickname, token }: TrackedCertificate, deadline: number) {
+function notMonitoring(request: TrackingRequest, deadline: number) {
   return failure(
     'tracking-not-monitoring',
-    `certmonger does not monitor "${nickname}" on the token ${token ?? 'internal'}: its request ${request.id} is ` +
+    `certmonger does not monitor "${request.nickname}" on the token ${request.certToken ?? 'internal'}: its request ${request.id} is ` +
       `${request.status}${request.caError ? ` (${request.caError})` : ''} after up to ${deadline} s.`,
     `Look at "getcert list -i ${request.id}" and "journalctl -u certmonger".`,
   );

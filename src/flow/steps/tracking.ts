@@ -1,5 +1,12 @@
 import { withCertmonger } from '../../certmonger/bus.ts';
-import { knownCa, removeKnownCa, track, trackingRequests, untrack } from '../../certmonger/tracking.ts';
+import {
+  knownCa,
+  removeKnownCa,
+  track,
+  trackingRequests,
+  untilMonitoring,
+  untrack,
+} from '../../certmonger/tracking.ts';
 import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
 import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
@@ -26,16 +33,22 @@ export function tracking(site: Site): Step {
       await withCertmonger(async (certmonger) => {
         const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
         const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+        // All are asked for before the first is waited for: certmonger reads them side by side.
+        const added: string[] = [];
         for (const { id, nickname, token: where } of CA_CERTIFICATES) {
           if (present.has(id)) continue;
-          report.line(nickname);
           const token = where === 'hsm' ? site.token.label : undefined;
-          await track(certmonger, ca, id, {
+          const path = await track(certmonger, ca, id, {
             database: nssDatabase(INSTANCE),
             nickname,
             token,
             pin: pins.pin(token),
           });
+          added.push(path);
+        }
+        for (const path of added) {
+          const { nickname, status } = await untilMonitoring(certmonger, path);
+          report.line(`${nickname}: ${status}`);
         }
       });
     },
