@@ -1,12 +1,12 @@
 import { execa, type Options } from 'execa';
 import { CapstanError, failure, refusal } from '../errors.ts';
-import { redact } from '../secret/redaction.ts';
+import { lineRedactor, redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Log } from './log.ts';
 
 /** How one program is run. */
 export interface CommandOptions {
-  /** Seconds until the program is ended and the call fails; 60 unless told. */
+  /** Seconds until the program is asked to end (5 s later it is killed) and the call fails; 60 unless told. */
   deadline?: number;
   /** Standard input; none unless told. */
   input?: string | Secret;
@@ -39,9 +39,17 @@ const CLEAN_ENVIRONMENT = {
   LC_ALL: 'C.UTF-8',
 };
 
+/** Seconds that a program may take unless told. */
+const DEADLINE = 60;
+/** Milliseconds between the request to end and the kill. */
+const KILL_DELAY = 5000;
+/** Milliseconds that a killed program may take to be gone. */
+const SETTLING = 2000;
+
 /**
  * The one way to run a program: argument array, deadline, clean environment, captured and logged output.
- * The program gets a process group of its own descendants ended with it.
+ * The program gets a session of its own: no terminal to ask at, no Ctrl+C but through `signal`, and what it started
+ * in its process group ends with it.
  * @param signal ends a running program when it aborts
  * @throws (from the returned function) CapstanError `command-missing`, `command-failed`, `command-deadline`, `command-interrupted`
  */
@@ -49,7 +57,9 @@ export function commandRunner(log: Log, signal?: AbortSignal): Run {
   return async (file, args, options = {}) => {
     const shown = redact([file, ...args].map(quoted).join(' '));
     log.write(`run ${shown}`);
-    const result = await execa(file, args as string[], execaOptions(options, signal));
+    const program = execa(file, args as string[], execaOptions(options, signal));
+    const letGo = releaseWhenEnded(program, options.deadline ?? DEADLINE, signal);
+    const result = await program.finally(letGo);
     const outcome: CommandResult = {
       exitCode: result.exitCode ?? -1,
       stdout: text(result.stdout),
@@ -65,28 +75,58 @@ export function commandRunner(log: Log, signal?: AbortSignal): Run {
 }
 
 function execaOptions(options: CommandOptions, signal: AbortSignal | undefined): Options {
-  const onLine = options.onLine;
-  const lines = onLine
-    ? function* (line: unknown) {
-        onLine(redact(String(line)));
-        yield line;
-      }
-    : undefined;
   const input = options.input;
   return {
     reject: false,
-    timeout: (options.deadline ?? 60) * 1000,
-    forceKillAfterDelay: 5000,
+    timeout: (options.deadline ?? DEADLINE) * 1000,
+    forceKillAfterDelay: KILL_DELAY,
+    killDescendants: true,
     stripFinalNewline: false,
     extendEnv: false,
     env: { ...CLEAN_ENVIRONMENT, ...options.env },
     stdin: input === undefined ? 'ignore' : 'pipe',
-    stdout: lines ? [lines, 'pipe'] : 'pipe',
-    stderr: lines ? [lines, 'pipe'] : 'pipe',
+    stdout: output(options.onLine),
+    stderr: output(options.onLine),
     ...(input !== undefined && { input: typeof input === 'string' ? input : input.reveal() }),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(signal && { cancelSignal: signal }),
   } as Options;
+}
+
+/** How one stream is captured: as it is, with each line told, redacted, on the way. */
+function output(onLine: CommandOptions['onLine']) {
+  if (!onLine) return 'pipe';
+  const redactLine = lineRedactor();
+  const tell = function* (line: unknown) {
+    onLine(redactLine(String(line)));
+    yield line;
+  };
+  return [tell, 'pipe'];
+}
+
+/**
+ * Stops reading a program that was ended, once the kill must have worked: a daemon that left its process group may hold
+ * the output open for ever, and the caller would wait as long.
+ * @returns the function that calls it off
+ */
+function releaseWhenEnded(
+  program: { stdio: readonly ({ destroy(): unknown } | null | undefined)[] },
+  deadline: number,
+  signal: AbortSignal | undefined,
+): () => void {
+  const released = () => {
+    for (const stream of program.stdio) stream?.destroy();
+  };
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(released, KILL_DELAY + SETTLING);
+  };
+  let timer = setTimeout(later, deadline * 1000);
+  signal?.addEventListener('abort', later, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', later);
+  };
 }
 
 /** How a program ended, as execa tells it. */
@@ -108,26 +148,31 @@ function commandError(file: string, result: Ended, options: CommandOptions): Cap
   if (result.timedOut) {
     return failure(
       'command-deadline',
-      `${file} did not end within ${options.deadline ?? 60} s and was stopped.`,
+      `${file} did not end within ${options.deadline ?? DEADLINE} s and was stopped.`,
     );
   }
-  if (result.code === 'ENOENT') {
+  // A working directory that is not there gives the same code.
+  if (result.code === 'ENOENT' && options.cwd === undefined) {
     return refusal(
       'command-missing',
       `The program ${file} is not installed.`,
       `Install the package that brings ${file}.`,
     );
   }
-  const lastWords = redact(lastLines(text(result.stderr).trim() || text(result.stdout).trim()));
+  if (result.exitCode === undefined && result.signal === undefined) {
+    return failure('command-failed', `${file} could not be run: ${result.code ?? 'nobody knows why'}.`);
+  }
+  const lastWords = lastLines(text(result.stderr).trim() || text(result.stdout).trim());
   const end =
     result.exitCode === undefined
-      ? `was ended by ${result.signal ?? result.code ?? 'an unknown cause'}`
+      ? `was ended by ${result.signal}`
       : `failed with exit code ${result.exitCode}`;
   return failure('command-failed', `${file} ${end}${lastWords ? `: ${lastWords}` : ''}`);
 }
 
+/** Redacted before it is cut: the rest of a secret of several lines would not be recognised. */
 function lastLines(output: string): string {
-  return output.split('\n').slice(-5).join('\n');
+  return redact(output).split('\n').slice(-5).join('\n');
 }
 
 function text(output: unknown): string {

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type CapstanError, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { redact } from '../secret/redaction.ts';
+import { lineRedactor } from '../secret/redaction.ts';
 import {
   callError,
   endedError,
@@ -93,8 +93,9 @@ function keepOutput(host: Host, child: ChildProcess, place: ModulePlace): Promis
   let left = LOGGED_LINES;
   const keep = async (stream: Readable | null) => {
     if (!stream) return;
+    const redactLine = lineRedactor();
     for await (const line of createInterface({ input: stream })) {
-      const clean = redact(line).trim();
+      const clean = redactLine(line).trim();
       if (!clean) continue;
       place.lastWords = clean.slice(0, LAST_WORDS_LENGTH);
       left -= 1;
@@ -166,7 +167,7 @@ function conversation(
   };
   const interrupt = () => finish(() => interruptedError(place));
   child.stdin?.on('error', () => {});
-  child.once('error', (cause) => finish(() => startError(place, cause)));
+  child.on('error', (cause) => finish(() => startError(place, cause)));
   child.once('exit', (code, signal) => finish(() => endedError(place, code, signal)));
   child.on('message', (message: ChildMessage) => {
     if ('entering' in message) place.entered = message.entering;
