@@ -1,4 +1,5 @@
 import { Argument, Command, Option } from 'commander';
+import { EXIT_INTERRUPTED } from '../../src/errors.ts';
 import { type Host, openHost } from '../../src/host/host.ts';
 import {
   type HsmAction,
@@ -159,6 +160,7 @@ function list(): Command {
 function listTable(labs: readonly ListedLab[]): string {
   if (labs.length === 0) return 'There is no lab. Build one with: capstan lab up ca1 ca2\n';
   const rows = labs.flatMap(({ name, hsm, hosts, snapshots }) => [
+    ...(hosts.length + snapshots.length === 0 ? [[name, 'lab', '', 'empty', '', '', hsm ?? '']] : []),
     ...hosts.map((one) => [name, 'host', one.name, one.state, one.address, one.fqdn, hsm ?? '']),
     ...snapshots.map((one) => [name, 'snapshot', one.name, '', '', one.hosts.join(' '), one.taken]),
   ]);
@@ -200,11 +202,14 @@ function down(): Command {
     });
 }
 
-/** Works on this machine; SIGINT, SIGTERM and SIGHUP end what runs on it. */
+/** Works on this machine. The first SIGINT, SIGTERM or SIGHUP ends what runs on it, the second one this program. */
 async function withHost<T>(work: (host: Host) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const abort = () => controller.abort();
+  const abort = () => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+  };
   for (const signal of signals) process.on(signal, abort);
   try {
     return await work(openHost(undefined, controller.signal));

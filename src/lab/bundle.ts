@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type CapstanError, refusal } from '../errors.ts';
+import { CapstanError, refusal } from '../errors.ts';
+import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { withLock } from './lock.ts';
+import { cachedFolder } from './cache.ts';
 import { CACHE_FOLDER } from './settings.ts';
 
 /** Where the bundle is in a host, and where its program is linked from. */
@@ -27,7 +28,8 @@ export async function ownFiles(): Promise<OwnFiles> {
   for (;;) {
     const manifest = await readFile(join(folder, 'package.json'), 'utf8').catch(() => undefined);
     const { name, version } = manifest ? JSON.parse(manifest) : {};
-    if (name === 'capstan') return { folder, version, checkout: await exists(join(folder, 'tsconfig.json')) };
+    if (name === 'capstan')
+      return { folder, version, checkout: await pathExists(join(folder, 'tsconfig.json')) };
     if (folder === dirname(folder))
       throw new Error(`No package.json of capstan above ${import.meta.dirname}`);
     folder = dirname(folder);
@@ -46,7 +48,7 @@ export async function bundleLayer(host: Host, bundle: string | undefined): Promi
   if (bundle === undefined && !own.checkout)
     return layer(host, await treeHash(host, own.folder), copyOf(own.folder));
   const file = bundle ?? join(own.folder, 'build', `capstan-${own.version}-linux-x64.tar.gz`);
-  if (!(await exists(file))) {
+  if (!(await pathExists(file))) {
     throw refusal(
       'bundle-missing',
       `The bundle that the hosts get is not there: ${file}`,
@@ -60,24 +62,18 @@ export async function bundleLayer(host: Host, bundle: string | undefined): Promi
 type Fill = (host: Host, folder: string) => Promise<void>;
 
 async function layer(host: Host, hash: string, fill: Fill): Promise<string> {
-  const path = join(CACHE_FOLDER, 'bundles', hash);
-  if (await exists(path)) return path;
-  await withLock(path, async () => {
-    if (await exists(path)) return;
-    const unfinished = `${path}.unfinished`;
-    await host.run('rm', ['-rf', unfinished]);
+  const make = async (unfinished: string) => {
     await mkdir(join(unfinished, INSTALLED), { recursive: true, mode: 0o755 });
     await mkdir(dirname(join(unfinished, LINK)), { recursive: true, mode: 0o755 });
     await fill(host, join(unfinished, INSTALLED));
     await requireProgram(unfinished);
     await symlink(`/${INSTALLED}/bin/capstan`, join(unfinished, LINK));
-    await rename(unfinished, path);
-  });
-  return path;
+  };
+  return cachedFolder(host, { path: join(CACHE_FOLDER, 'bundles', hash), make });
 }
 
 async function requireProgram(folder: string): Promise<void> {
-  if (!(await exists(join(folder, INSTALLED, 'bin/capstan'))))
+  if (!(await pathExists(join(folder, INSTALLED, 'bin/capstan'))))
     throw unusable('The bundle has no bin/capstan.');
 }
 
@@ -89,7 +85,8 @@ function unusable(message: string, cause?: unknown): CapstanError {
 function unpacked(file: string): Fill {
   return async (host, folder) => {
     const { stdout } = await host.run('tar', ['-tzf', file], { deadline: 120 }).catch((error) => {
-      throw unusable(`The bundle ${file} is no whole archive.`, error);
+      const broken = error instanceof CapstanError && error.code === 'command-failed';
+      throw broken ? unusable(`The bundle ${file} is no whole archive.`, error) : error;
     });
     const wrapped = /^(\.\/)?[^/\n]+\/bin\/capstan$/m.test(stdout) && !/^(\.\/)?bin\/capstan$/m.test(stdout);
     const strip = wrapped ? [`--strip-components=${/^\.\//m.test(stdout) ? 2 : 1}`] : [];
@@ -116,11 +113,4 @@ async function fileHash(file: string): Promise<string> {
 async function treeHash(host: Host, folder: string): Promise<string> {
   const { stdout } = await host.run('find', [folder, '-printf', '%P %s %T@\n'], { deadline: 120 });
   return createHash('sha256').update(stdout.split('\n').sort().join('\n')).digest('hex').slice(0, 16);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

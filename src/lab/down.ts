@@ -1,14 +1,17 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../errors.ts';
+import { removeEmptyFolder } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { cgroupProcesses, removeCgroups } from './cgroup.ts';
 import { writeHostsFiles } from './host-files.ts';
-import { labLock, withLock } from './lock.ts';
+import { labLock, labWait, withLock } from './lock.ts';
 import { findMachine, killMachine, stopMachine } from './machine.ts';
 import { bridgeNamespace, hostPlace, labPlace, machineName, requireLabName } from './names.ts';
 import { labNamespaces, removeEmptyNamespaceFolder, removeNamespace } from './network.ts';
-import { requireRoot } from './requirements.ts';
+import { removeFolders } from './remove.ts';
+import { becomeLabRoot } from './requirements.ts';
+import { NETWORK_HSM } from './settings.ts';
 import { type LabState, readState, requireHost, writeState } from './state.ts';
 import { removeTokenView } from './token.ts';
 
@@ -33,15 +36,16 @@ export async function labDown(
   onLine: (line: string) => void = () => {},
 ): Promise<string[]> {
   const lab = requireLabName(request.lab);
-  requireRoot();
-  return withLock(labLock(lab), async () => {
+  becomeLabRoot();
+  const remove = async () => {
     // A state that cannot be read must not keep its lab alive.
     const state = await readState(lab).catch(() => undefined);
     const some = request.hosts ?? [];
-    if (state && some.length > 0) return downSome(host, state, some, onLine);
+    if (state && some.length > 0) return downSome(host, state, [...new Set(some)], onLine);
     if (some.length > 0) return [];
     return downAll(host, lab, state, request.keepSnapshots ?? false, onLine);
-  });
+  };
+  return withLock(labLock(lab), remove, labWait(host, lab, onLine));
 }
 
 async function downSome(
@@ -51,11 +55,15 @@ async function downSome(
   onLine: (line: string) => void,
 ) {
   for (const name of names) requireHost(state, name);
-  const left = (await Promise.all(names.map((name) => removeHost(host, state.name, name, onLine)))).flat();
-  const rest = { ...state, hosts: state.hosts.filter(({ name }) => !names.includes(name)) };
+  const left = await Promise.all(names.map((name) => removeHost(host, state.name, name, onLine)));
+  // A host that left something stays known, so that the next call can remove it.
+  const gone = names.filter((_, index) => left[index]?.length === 0);
+  const rest = { ...state, hosts: state.hosts.filter(({ name }) => !gone.includes(name)) };
+  // The token of a network HSM goes with its host; the next one of that name gets a blank one.
+  if (state.hsm === 'network' && gone.includes(NETWORK_HSM.host)) rest.tokenReady = false;
   await writeState(rest);
   await writeHostsFiles(rest);
-  report(left);
+  report(left.flat());
   return [...names];
 }
 
@@ -112,7 +120,7 @@ export async function removeHost(host: Host, lab: string, name: string, onLine: 
   await attempt(left, `the network namespace ${machine}`, () => removeNamespace(host, machine));
   left.push(...(await removeCgroups(machine)));
   await attempt(left, hostPlace(lab, name).folder, async () => {
-    await host.run('rm', ['-rf', '--one-file-system', hostPlace(lab, name).folder], { deadline: 300 });
+    await removeFolders(host, [hostPlace(lab, name).folder]);
   });
   return left;
 }
@@ -123,8 +131,8 @@ async function removeFolder(host: Host, lab: string, keepSnapshots: boolean): Pr
   const doomed = names
     .map((name) => join(folder, name))
     .filter((path) => !(keepSnapshots && path === snapshots));
-  await host.run('rm', ['-rf', '--one-file-system', ...doomed], { deadline: 300 });
-  if (doomed.length === names.length) await rm(folder, { recursive: true, force: true });
+  await removeFolders(host, doomed);
+  await removeEmptyFolder(folder);
 }
 
 async function attempt(left: string[], what: string, work: () => Promise<void>): Promise<void> {

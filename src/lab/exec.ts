@@ -2,7 +2,7 @@ import { failure, refusal } from '../errors.ts';
 import type { CommandOptions, CommandResult } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { enter, findMachine } from './machine.ts';
-import { requireRoot } from './requirements.ts';
+import { becomeLabRoot } from './requirements.ts';
 import { requireHost, requireState } from './state.ts';
 
 /** What a command inside a host sees: its own machine, and nothing of the one outside. */
@@ -23,7 +23,7 @@ const TIMED_OUT = 124;
  * @throws CapstanError `not-root`, `lab-missing`, `lab-host-missing`, `lab-host-off`
  */
 export async function requireLeader(lab: string, name: string): Promise<number> {
-  requireRoot();
+  becomeLabRoot();
   requireHost(await requireState(lab), name);
   const machine = await findMachine(lab, name);
   if (machine) return machine.leader;

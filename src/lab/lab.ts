@@ -3,10 +3,10 @@ import type { Host } from '../host/host.ts';
 import { blankToken } from './blank-token.ts';
 import { type Power, setPower } from './boot.ts';
 import { requireLeader } from './exec.ts';
-import { labLock, withLock } from './lock.ts';
+import { labLock, labWait, withLock } from './lock.ts';
 import { requireLabName } from './names.ts';
 import { actOnServer, type HsmAction } from './network-hsm.ts';
-import { requireRoot } from './requirements.ts';
+import { becomeLabRoot } from './requirements.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import { type LabState, requireState, requireWhole } from './state.ts';
 
@@ -42,7 +42,12 @@ export async function labSnapshot(
   options: { replace?: boolean } = {},
   onLine: OnLine = () => {},
 ): Promise<void> {
-  return change(lab, (state) => takeSnapshot(host, state, name, options.replace ?? false, onLine));
+  return change(
+    host,
+    lab,
+    (state) => takeSnapshot(host, state, name, options.replace ?? false, onLine),
+    onLine,
+  );
 }
 
 /**
@@ -56,9 +61,13 @@ export async function labRestore(
   options: { bundle?: string } = {},
   onLine: OnLine = () => {},
 ): Promise<LabState> {
-  requireRoot();
+  becomeLabRoot();
   requireLabName(lab);
-  return withLock(labLock(lab), () => restoreSnapshot(host, lab, name, options.bundle, onLine));
+  return withLock(
+    labLock(lab),
+    () => restoreSnapshot(host, lab, name, options.bundle, onLine),
+    labWait(host, lab, onLine),
+  );
 }
 
 /**
@@ -66,7 +75,7 @@ export async function labRestore(
  * @throws CapstanError `lab-missing`, `hsm-not-network`, `lab-host-off`, `command-failed`
  */
 export async function labHsm(host: Host, lab: string, action: HsmAction): Promise<void> {
-  return change(lab, (state) => actOnServer(host, state, action));
+  return change(host, lab, (state) => actOnServer(host, state, action));
 }
 
 /**
@@ -74,7 +83,7 @@ export async function labHsm(host: Host, lab: string, action: HsmAction): Promis
  * @throws CapstanError `lab-missing`, `lab-host-missing`, `host-kill-failed`, `host-start-failed`, `host-start-deadline`
  */
 export async function labPower(host: Host, lab: string, name: string, power: Power): Promise<void> {
-  return change(lab, (state) => setPower(host, state, name, power));
+  return change(host, lab, (state) => setPower(host, state, name, power));
 }
 
 /**
@@ -82,12 +91,18 @@ export async function labPower(host: Host, lab: string, name: string, power: Pow
  * @throws CapstanError `lab-missing`, `lab-host-off`, `command-failed`
  */
 export async function labTokenReset(host: Host, lab: string): Promise<void> {
-  return change(lab, (state) => blankToken(host, state));
+  return change(host, lab, (state) => blankToken(host, state));
 }
 
 /** Works on a lab that exists and is whole, while nobody else does. */
-async function change<T>(lab: string, work: (state: LabState) => Promise<T>): Promise<T> {
-  requireRoot();
+async function change<T>(
+  host: Host,
+  lab: string,
+  work: (state: LabState) => Promise<T>,
+  onLine: OnLine = () => {},
+): Promise<T> {
+  becomeLabRoot();
   requireLabName(lab);
-  return withLock(labLock(lab), async () => work(requireWhole(await requireState(lab))));
+  const locked = async () => work(requireWhole(await requireState(lab)));
+  return withLock(labLock(lab), locked, labWait(host, lab, onLine));
 }

@@ -1,5 +1,6 @@
 import { findMachine } from './machine.ts';
 import { addressOf, fqdn } from './names.ts';
+import { becomeLabRoot } from './requirements.ts';
 import { snapshotsOf } from './snapshot.ts';
 import { type HsmKind, labNames, readState } from './state.ts';
 
@@ -39,7 +40,11 @@ export async function describeLab(name: string): Promise<ListedLab> {
   return { name, ...(state && { hsm: state.hsm, tokenName: state.tokenName }), hosts, snapshots };
 }
 
-/** All labs of this machine. */
+/**
+ * All labs of this machine.
+ * @throws CapstanError `not-root`: others cannot see that there are labs
+ */
 export async function labList(): Promise<ListedLab[]> {
+  becomeLabRoot();
   return Promise.all((await labNames()).map(describeLab));
 }

@@ -22,6 +22,7 @@ const REBOOT = 133;
  */
 const LAUNCHER = `
 exec </dev/null >"$1" 2>&1
+cd /
 echo $$ >"$2"
 mount -t overlay overlay -o "$3" "$4" || exit 1
 shift 4

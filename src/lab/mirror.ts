@@ -41,14 +41,15 @@ function fieldOf(stanza: string, name: string): string | undefined {
 }
 
 /**
- * The Debian archive among the sources: the first one with `main` whose address ends in `/debian`
- * and that is neither the security archive nor an add-on suite.
+ * The Debian archive among the sources: with `main`, an address that ends in `/debian`, and neither the security
+ * archive nor an add-on suite. Vendors' archives can look the same; one that has updates of a release comes first.
  */
 export function debianMirror(sources: readonly AptSource[]): string | undefined {
-  return sources
+  const archives = sources
     .filter(({ components, suite }) => components.includes('main') && !/security|backports/.test(suite))
-    .map(({ uri }) => uri.replace(/\/+$/, ''))
-    .find((uri) => /^https?:\/\/.*\/debian$/.test(uri));
+    .map(({ uri, suite }) => ({ uri: uri.replace(/\/+$/, ''), suite }))
+    .filter(({ uri }) => /^https?:\/\/.*\/debian$/.test(uri));
+  return (archives.find(({ suite }) => suite.endsWith('-updates')) ?? archives[0])?.uri;
 }
 
 /**

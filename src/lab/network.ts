@@ -1,5 +1,6 @@
-import { access, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withLock } from './lock.ts';
 import { addressOf, bridgeNamespace, machineName } from './names.ts';
@@ -43,7 +44,7 @@ export async function ensureAttached(host: Host, lab: string, { name, octet }: L
 async function ensureNamespace(host: Host, name: string): Promise<void> {
   // ip-netns prepares /run/netns at its first use and fails when two of it do so at once.
   await withLock(NAMESPACES, async () => {
-    if (!(await exists(namespacePath(name)))) await host.run('ip', ['netns', 'add', name]);
+    if (!(await pathExists(namespacePath(name)))) await host.run('ip', ['netns', 'add', name]);
   });
   await host.run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
 }
@@ -51,7 +52,7 @@ async function ensureNamespace(host: Host, name: string): Promise<void> {
 /** Removes a namespace and the interfaces in it, if it is there. */
 export async function removeNamespace(host: Host, name: string): Promise<void> {
   await withLock(NAMESPACES, async () => {
-    if (await exists(namespacePath(name))) await host.run('ip', ['netns', 'delete', name]);
+    if (await pathExists(namespacePath(name))) await host.run('ip', ['netns', 'delete', name]);
   });
 }
 
@@ -68,11 +69,4 @@ export async function removeEmptyNamespaceFolder(host: Host): Promise<void> {
     const names = await readdir(NAMESPACES).catch(() => undefined);
     if (names?.length === 0) await host.run('umount', [NAMESPACES], { accept: [0, 1, 32] });
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

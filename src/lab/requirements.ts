@@ -14,10 +14,11 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Refuses where a lab cannot be: not Linux, or not root.
+ * Refuses where a lab cannot be: not Linux, or not root. What this process makes from then on can be read by the
+ * hosts' other users, whatever the caller's umask: with 077 pkiuser could not enter a host's /etc.
  * @throws CapstanError `not-linux`, `not-root`
  */
-export function requireRoot(): void {
+export function becomeLabRoot(): void {
   if (platform() !== 'linux') {
     throw refusal(
       'not-linux',
@@ -28,6 +29,7 @@ export function requireRoot(): void {
   if (process.geteuid?.() !== 0) {
     throw refusal('not-root', 'A lab can be built and used by root only.', 'Run the command with sudo.');
   }
+  process.umask(0o022);
 }
 
 /**
@@ -35,7 +37,7 @@ export function requireRoot(): void {
  * @throws PreflightError with `program-missing` and `fuse-missing`
  */
 export async function requireTools(host: Host): Promise<void> {
-  requireRoot();
+  becomeLabRoot();
   const failures: CapstanError[] = [];
   for (const [program, aptPackage] of Object.entries(PROGRAMS)) {
     const { exitCode } = await host.run('sh', ['-c', 'command -v "$1"', 'sh', program], {

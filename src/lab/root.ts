@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, rename } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { refusal } from '../errors.ts';
+import { CapstanError, refusal } from '../errors.ts';
+import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { withLock } from './lock.ts';
+import { cachedFolder } from './cache.ts';
 import { machineMirror } from './mirror.ts';
 import { ARCHIVE_KEYRING, CACHE_FOLDER, MIRROR_OVERRIDE, type RootRecipe } from './settings.ts';
 
@@ -57,42 +58,32 @@ export async function rootFilesystem(
   recipe: RootRecipe,
   onLine: (line: string) => void = () => {},
 ): Promise<string> {
-  const path = rootPath(recipe);
-  if (await exists(path)) return path;
-  await mkdir(join(CACHE_FOLDER, 'roots'), { recursive: true });
-  const waiting = () => onLine(`waiting for another process that builds the ${recipe.name} image`);
-  await withLock(path, () => build(host, recipe, path, onLine), waiting);
-  return path;
+  return cachedFolder(host, {
+    path: rootPath(recipe),
+    make: (unfinished) => build(host, recipe, unfinished, onLine),
+    onWait: () => onLine(`waiting for another process that builds the ${recipe.name} image`),
+  });
 }
 
-async function build(host: Host, recipe: RootRecipe, path: string, onLine: (line: string) => void) {
-  if (await exists(path)) return;
+async function build(host: Host, recipe: RootRecipe, folder: string, onLine: (line: string) => void) {
   const mirror = MIRROR_OVERRIDE ?? (await machineMirror());
   await requireArchive(host, mirror, recipe.suite);
-  await removeUnfinished(host, path);
-  const unfinished = `${path}.unfinished`;
   onLine(`building the ${recipe.name} image (${recipe.suite}) from ${mirror}`);
   const sources = [recipe.suite, ...recipe.updates].map(
     (suite) => `deb [signed-by=${ARCHIVE_KEYRING}] ${mirror} ${suite} main`,
   );
   const include = recipe.packages.length > 0 ? [`--include=${recipe.packages.join(',')}`] : [];
-  const args = [...OPTIONS, ...include, recipe.suite, unfinished, ...sources];
+  const args = [...OPTIONS, ...include, recipe.suite, folder, ...sources];
   await host.run('setpriv', [...OWN_NAMESPACES, 'mmdebstrap', ...args], {
     deadline: BUILD_DEADLINE,
     onLine,
     env: await aptProxies(host),
   });
-  await rename(unfinished, path);
-}
-
-/** What a killed build left behind. */
-async function removeUnfinished(host: Host, path: string): Promise<void> {
-  await host.run('rm', ['-rf', '--one-file-system', `${path}.unfinished`], { deadline: 300 });
 }
 
 /** Refuses early, and clearly, what mmdebstrap would report after many lines. */
 async function requireArchive(host: Host, mirror: string, suite: string): Promise<void> {
-  if (!(await exists(ARCHIVE_KEYRING))) {
+  if (!(await pathExists(ARCHIVE_KEYRING))) {
     throw refusal(
       'keyring-missing',
       `The key that signs the Debian archive is not here: ${ARCHIVE_KEYRING}`,
@@ -106,10 +97,13 @@ async function requireArchive(host: Host, mirror: string, suite: string): Promis
     // apt's own downloader: it goes through the proxies and with the credentials that apt has.
     await host.run('/usr/lib/apt/apt-helper', ['download-file', address, target], { deadline: 60 });
   } catch (error) {
+    const unanswered = ['command-failed', 'command-deadline'];
+    if (!(error instanceof CapstanError && unanswered.includes(error.code))) throw error;
     throw refusal(
       'mirror-unreachable',
-      `The Debian mirror does not answer: ${address} cannot be fetched.`,
-      'Check the network and the apt sources of this machine, or name a mirror in CAPSTAN_LAB_MIRROR.',
+      `The Debian mirror does not have ${suite}, or does not answer: ${address} cannot be fetched.`,
+      'Check the network and the apt sources of this machine, or name a mirror in CAPSTAN_LAB_MIRROR; ' +
+        'http://archive.debian.org/debian has the releases that mirrors dropped.',
       error,
     );
   } finally {
@@ -124,11 +118,4 @@ async function aptProxies(host: Host): Promise<Record<string, string>> {
   const { stdout } = await host.run('apt-config', ['shell', ...names]);
   const found = [...stdout.matchAll(/^(https?_proxy)='(.+)'$/gm)].map(([, name, value]) => [name, value]);
   return Object.fromEntries(found);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

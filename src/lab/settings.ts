@@ -1,4 +1,5 @@
 /** What a lab is made of. Everything that one may want to change about it is in this file. */
+import { resolve } from 'node:path';
 
 /** A root file system as mmdebstrap makes it. */
 export interface RootRecipe {
@@ -64,10 +65,11 @@ export const TOOLCHAIN_ROOT: RootRecipe = {
 export const ARCHIVE_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** A mirror in place of the one in the machine's apt sources. */
-export const MIRROR_OVERRIDE: string | undefined = process.env.CAPSTAN_LAB_MIRROR;
+export const MIRROR_OVERRIDE: string | undefined =
+  process.env.CAPSTAN_LAB_MIRROR?.replace(/\/+$/, '') || undefined;
 
 /** Where images and unpacked bundles are kept between labs. */
-export const CACHE_FOLDER: string = process.env.CAPSTAN_CACHE ?? '/var/cache/capstan';
+export const CACHE_FOLDER: string = resolve(process.env.CAPSTAN_CACHE || '/var/cache/capstan');
 
 /** Where the labs themselves are. */
 export const STATE_FOLDER = '/var/lib/capstan-lab';

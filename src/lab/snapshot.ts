@@ -1,6 +1,7 @@
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { refusal } from '../errors.ts';
+import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { bootHosts, ensureShared, stopHosts, together } from './boot.ts';
 import { bundleLayer } from './bundle.ts';
@@ -8,6 +9,7 @@ import { removeHost } from './down.ts';
 import { writeHostsFiles } from './host-files.ts';
 import { killMachine } from './machine.ts';
 import { hostPlace, labPlace, requireSnapshotName } from './names.ts';
+import { removeFolders } from './remove.ts';
 import { rootFilesystem } from './root.ts';
 import { HOST_ROOT } from './settings.ts';
 import { type LabState, readState, writeState } from './state.ts';
@@ -31,7 +33,8 @@ function snapshotPlace(lab: string, name: string) {
 /** The snapshots of a lab, oldest first. */
 export async function snapshotsOf(lab: string): Promise<Snapshot[]> {
   const names = await readdir(labPlace(lab).snapshots).catch(() => []);
-  const found = await Promise.all(names.map((name) => readSnapshot(lab, name)));
+  const whole = names.filter((name) => !name.startsWith('.'));
+  const found = await Promise.all(whole.map((name) => readSnapshot(lab, name)));
   return found.filter((one) => one !== undefined).sort((a, b) => a.taken.localeCompare(b.taken));
 }
 
@@ -62,15 +65,18 @@ export async function takeSnapshot(
   }
   const running = await stopHosts(state, state.hosts, onLine);
   onLine(`copying ${state.hosts.length} hosts and the token`);
-  const unfinished = join(labPlace(state.name).snapshots, `.${name}.unfinished`);
-  await host.run('rm', ['-rf', unfinished], { deadline: COPY_DEADLINE });
-  await mkdir(join(unfinished, 'hosts'), { recursive: true, mode: 0o700 });
+  const { snapshots } = labPlace(state.name);
+  const [unfinished, replaced] = [join(snapshots, '.unfinished'), join(snapshots, '.replaced')];
   try {
+    await removeFolders(host, [unfinished, replaced]);
+    await mkdir(join(unfinished, 'hosts'), { recursive: true, mode: 0o700 });
     await copyLab(host, state, unfinished);
     const record: Snapshot = { name, taken: new Date().toISOString(), state };
     await writeFile(join(unfinished, 'snapshot.json'), `${JSON.stringify(record, null, 2)}\n`);
-    await host.run('rm', ['-rf', folder], { deadline: COPY_DEADLINE });
+    // Out of the way first: a removal that is cut short must not leave half a snapshot that looks whole.
+    if (await pathExists(folder)) await rename(folder, replaced);
     await rename(unfinished, folder);
+    await removeFolders(host, [replaced]);
   } finally {
     await bootHosts(host, state, running, onLine);
   }
@@ -109,8 +115,8 @@ export async function restoreSnapshot(
 ): Promise<LabState> {
   const snapshot = await requireSnapshot(lab, name);
   const now = await readState(lab).catch(() => undefined);
+  await requireImage(host, snapshot.state, onLine);
   const state: LabState = { ...snapshot.state, bundle: await chooseBundle(host, snapshot, now, bundle) };
-  await requireImage(host, state, onLine);
   const doomed = [...new Set([...(now?.hosts ?? []), ...state.hosts].map((one) => one.name))];
   // Until the end this says that what is there is neither the old lab nor the snapshot.
   await writeState({ ...state, hosts: [...state.hosts, ...extra(now, state)], restoring: name });
@@ -136,7 +142,7 @@ async function copyBack(host: Host, state: LabState, from: string, doomed: reado
   await together(
     doomed.map(async (name) => {
       const { upper, work } = hostPlace(state.name, name);
-      await host.run('rm', ['-rf', '--one-file-system', upper, work], { deadline: COPY_DEADLINE });
+      await removeFolders(host, [upper, work]);
     }),
   );
   await mkdir(place.values, { recursive: true, mode: 0o700 });
@@ -154,7 +160,11 @@ async function copyBack(host: Host, state: LabState, from: string, doomed: reado
 /** Replaces what is in the token folder; the folder itself stays, for the hosts' view of it is mounted. */
 async function replaceToken(host: Host, from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o770 });
-  for (const name of await readdir(to)) await rm(join(to, name), { recursive: true, force: true });
+  const names = await readdir(to);
+  await removeFolders(
+    host,
+    names.map((name) => join(to, name)),
+  );
   await copy(host, from, to);
 }
 
@@ -177,24 +187,17 @@ async function chooseBundle(
 ): Promise<string | null> {
   if (bundle !== undefined) return bundleLayer(host, bundle);
   const kept = now ? now.bundle : snapshot.state.bundle;
-  if (kept === null || (await exists(kept))) return kept;
+  if (kept === null || (await pathExists(kept))) return kept;
   return bundleLayer(host, undefined);
 }
 
 /** The hosts' files are differences to one image: only on that do they mean anything. */
 async function requireImage(host: Host, state: LabState, onLine: (line: string) => void): Promise<void> {
-  if (await exists(state.root)) return;
+  if (await pathExists(state.root)) return;
   if ((await rootFilesystem(host, HOST_ROOT, onLine)) === state.root) return;
   throw refusal(
     'snapshot-image-missing',
     `The image that the snapshot was taken on is gone: ${state.root}`,
     'Build the lab anew: capstan lab down, then capstan lab up.',
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
   );
 }

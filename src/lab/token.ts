@@ -49,10 +49,12 @@ export async function removeTokenView(host: Host, lab: string): Promise<boolean>
   await host.run('umount', ['--lazy', tokenView], { accept: [0, 1, 32] });
   const ids = await findProcesses((line) => line[0] === 'bindfs' && line.includes(tokenView));
   await rmdir(tokenView).catch(() => {});
-  return waitUntil(async () => {
-    signalAll(ids, 'SIGTERM');
-    return (await Promise.all(ids.map(lives))).every((living) => !living);
-  }, 5);
+  const ended = (signal: NodeJS.Signals) =>
+    waitUntil(async () => {
+      signalAll(ids, signal);
+      return (await Promise.all(ids.map(lives))).every((living) => !living);
+    }, 5);
+  return (await ended('SIGTERM')) || ended('SIGKILL');
 }
 
 /** The numbers that pkiuser and the group softhsm have in the hosts. */

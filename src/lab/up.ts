@@ -5,7 +5,7 @@ import { bootHosts, ensureShared, stopHosts } from './boot.ts';
 import { bundleLayer } from './bundle.ts';
 import { labExec } from './exec.ts';
 import { writeHostsFiles } from './host-files.ts';
-import { labLock, withLock } from './lock.ts';
+import { labLock, labWait, withLock } from './lock.ts';
 import { findMachine, isOutdated } from './machine.ts';
 import { octetFor, requireHostName, requireLabName, requireTokenName } from './names.ts';
 import { clientLibrary } from './network-hsm.ts';
@@ -70,13 +70,7 @@ export async function labUp(
     throw refusal('lab-hosts-missing', 'No host was named.', 'Name at least one: capstan lab up ca1');
   }
   await requireTools(host);
-  return withLock(
-    labLock(lab),
-    () => build(host, lab, names, request, onLine),
-    () => {
-      onLine(`waiting for another command that works on the lab ${lab}`);
-    },
-  );
+  return withLock(labLock(lab), () => build(host, lab, names, request, onLine), labWait(host, lab, onLine));
 }
 
 async function build(
@@ -108,10 +102,10 @@ async function plan(
 ): Promise<LabState> {
   const known = await readState(lab);
   if (known) requireSame(requireWhole(known), request);
+  const root = known?.root ?? (await rootFilesystem(host, HOST_ROOT, onLine));
   // A lab that was built without a bundle gets one only when it is asked for by name.
   const bundle = await bundleLayer(host, request.bundle ?? (known?.bundle === null ? 'none' : undefined));
   if (known) return { ...known, bundle };
-  const root = await rootFilesystem(host, HOST_ROOT, onLine);
   const hsm = request.hsm ?? 'shared';
   return newState({ name: lab, hsm, tokenName: request.tokenName ?? TOKEN_NAME, root, bundle });
 }
@@ -136,7 +130,7 @@ async function outdatedHosts(state: LabState): Promise<LabHost[]> {
 /** Adds the hosts that the lab does not have. @returns their names */
 function addHosts(state: LabState, names: readonly string[]): string[] {
   const known = new Set(state.hosts.map(({ name }) => name));
-  const added = names.filter((name) => !known.has(name));
+  const added = [...new Set(names)].filter((name) => !known.has(name));
   for (const name of added) {
     const octet = octetFor(name, new Set(state.hosts.map((other) => other.octet)));
     state.hosts.push({ name, octet, ready: false });

@@ -35,14 +35,20 @@ test('the lock of a killed process is free at once; until then the waiter is tol
   });
   await once(holder.stdout, 'data');
   const told: string[] = [];
-  const waiter = withLock(
-    name,
-    async () => told.push('mine'),
-    () => {
+  const waiter = withLock(name, async () => told.push('mine'), {
+    onWait: () => {
       told.push('waiting');
       holder.kill('SIGKILL');
     },
-  );
+  });
   await waiter;
   expect(told).toEqual(['waiting', 'mine']);
+});
+
+test('a wait ends when the run is ended', async () => {
+  const end = new AbortController();
+  await withLock(name, async () => {
+    const waiter = withLock(name, async () => 'done', { signal: end.signal, onWait: () => end.abort() });
+    await expect(waiter).rejects.toMatchObject({ code: 'interrupted', exit: 130 });
+  });
 });

@@ -56,6 +56,16 @@ describe('the Debian archive among the sources', () => {
     ).toBe('https://m.example/debian');
   });
 
+  test("is the one with a release's updates where a vendor's archive looks the same", () => {
+    expect(
+      debianMirror([
+        source('https://vendor.example/stable/debian'),
+        source('http://m.example/debian'),
+        source('http://m.example/debian/', 'bookworm-updates'),
+      ]),
+    ).toBe('http://m.example/debian');
+  });
+
   test('is unknown where there is none', () => {
     expect(debianMirror([source('http://archive.ubuntu.com/ubuntu', 'noble')])).toBeUndefined();
   });
