@@ -1,6 +1,6 @@
 /**
- * The set-up, and then a task. It runs before anything is installed, so it is plain JavaScript for
- * Node 18 and later and imports nothing but Node itself.
+ * The set-up, and then a task. It runs before anything is installed, so it imports nothing but Node itself. It needs
+ * Node 18, but no syntax that Node 12 (Debian 11) does not know, so that an older one can be told so.
  *
  *   node scripts/first.mjs              sets up, and nothing else
  *   node scripts/first.mjs test         sets up, then runs scripts/test.ts under Node 24
@@ -15,6 +15,7 @@ const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(HOME, 'node_modules/.bin/node');
 const STAMP = join(HOME, 'node_modules/.capstan-lock');
 const TASKS = ['test', 'quickstart', 'bench'];
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What building, the tests and the lab need from the distribution. Names are those of Debian and Ubuntu. */
 const PACKAGES = [
@@ -38,10 +39,15 @@ function main(task, args) {
     stop(`There is no task ${task}; there are ${TASKS.join(', ')}.`);
   if (process.platform !== 'linux' || process.arch !== 'x64')
     stop('Capstan is built and tested on Linux, x86-64.');
+  if (Number(process.versions.node.split('.')[0]) < 18)
+    stop(
+      `This is Node ${process.versions.node}. Node 18 or later is needed to start; the rest runs with its own.`,
+    );
   systemPackages();
   nodeModules();
   addon();
-  if (task !== undefined) process.exit(run(NODE, [join('scripts', `${task}.ts`), ...args]));
+  if (task !== undefined)
+    process.exit(run(NODE, [join('scripts', `${task}.ts`), ...args], insideEnvironment()));
   say('everything is in place');
 }
 
@@ -67,8 +73,9 @@ function systemPackages() {
 
 function installed(name) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the braces are dpkg-query's own format.
-  const query = spawnSync('dpkg-query', ['--show', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
-  return query.stdout === 'installed';
+  const query = spawnSync('dpkg-query', ['--show', '-f', '${db:Status-Status} ', name], { encoding: 'utf8' });
+  // A word for each architecture that the machine has the package of.
+  return query.status === 0 && query.stdout.split(' ').includes('installed');
 }
 
 /**
@@ -80,15 +87,30 @@ function nodeModules() {
   const wanted = createHash('sha256').update(lock).digest('hex');
   if (!freshModules(wanted)) {
     say('installing the npm packages of package-lock.json');
-    must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], process.env);
+    must(
+      'npm',
+      ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+      outsideEnvironment(),
+    );
   }
-  const version = spawnSync(NODE, ['--version'], { encoding: 'utf8' }).stdout?.trim();
-  if (!version?.startsWith('v24.')) {
+  const version = String(spawnSync(NODE, ['--version'], { encoding: 'utf8' }).stdout || '').trim();
+  if (!version.startsWith('v24.')) {
     stop(
       `node_modules/.bin/node is ${version || 'missing'}, not Node 24. Remove node_modules and run this again.`,
     );
   }
   writeFileSync(STAMP, wanted);
+}
+
+/**
+ * The environment without any node_modules/.bin on the path: npm runs on the machine's own Node. Debian's npm finds
+ * its parts with Debian's Node only, and node_modules is removed under the feet of the one in it.
+ */
+function outsideEnvironment() {
+  const path = (process.env.PATH || SYSTEM_PATH)
+    .split(':')
+    .filter((one) => !one.endsWith('node_modules/.bin'));
+  return { ...process.env, PATH: path.join(':') };
 }
 
 /** Whether node_modules belongs to this lock file: by the stamp, or by npm's own record being younger. */
@@ -100,7 +122,8 @@ function freshModules(wanted) {
 }
 
 function addon() {
-  if (run(NODE, ['scripts/addon.ts']) !== 0) stop('The PKCS#11 addon was not built; the reason is above.');
+  if (run(NODE, ['scripts/addon.ts'], insideEnvironment()) !== 0)
+    stop('The PKCS#11 addon was not built; the reason is above.');
 }
 
 /** Runs a program with this terminal's output and ends the set-up when it fails. */
@@ -109,12 +132,18 @@ function must(file, args, env) {
   if (code !== 0) stop(`${file} ${args.join(' ')} failed with exit code ${code}.`);
 }
 
+/** The environment with the checkout's own programs first on the path. */
+function insideEnvironment() {
+  const path = `${join(HOME, 'node_modules/.bin')}:${process.env.PATH || SYSTEM_PATH}`;
+  return { ...process.env, PATH: path };
+}
+
 /** Runs a program with this terminal's output; its exit code, 127 when it cannot be started. */
-function run(file, args, env = process.env) {
-  const path = `${join(HOME, 'node_modules/.bin')}:${env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`;
-  const done = spawnSync(file, args, { cwd: HOME, stdio: 'inherit', env: { ...env, PATH: path } });
+function run(file, args, env) {
+  const done = spawnSync(file, args, { cwd: HOME, stdio: 'inherit', env });
   if (done.error) say(done.error.message);
-  return done.status ?? (done.signal === 'SIGINT' ? 130 : 127);
+  if (done.status !== null) return done.status;
+  return done.signal === 'SIGINT' ? 130 : 127;
 }
 
 function say(text) {
