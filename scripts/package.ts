@@ -17,6 +17,7 @@ import {
 import { join, relative } from 'node:path';
 import { failure } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
+import { withLock } from '../src/lab/lock.ts';
 import { CACHE_FOLDER } from '../src/lab/settings.ts';
 import { toolchainRun } from '../src/lab/toolchain.ts';
 import { ADDON_ARGUMENTS, stageAddon } from './addon.ts';
@@ -43,6 +44,13 @@ const DATE = process.env.SOURCE_DATE_EPOCH ?? '1767225600';
  * @throws CapstanError `symbols-too-new`, `package-missing`, and what the compiler and the toolchain throw
  */
 export async function makeBundle(host: Host): Promise<string> {
+  return withLock(BUNDLE, () => makeAlone(host), {
+    onWait: () => say('waiting for another process that makes the bundle'),
+    signal: host.signal,
+  });
+}
+
+async function makeAlone(host: Host): Promise<string> {
   await build(host);
   const start = performance.now();
   const inputs = inputsHash();
@@ -53,6 +61,8 @@ export async function makeBundle(host: Host): Promise<string> {
   stage();
   copyFileSync(await releaseAddon(host), releaseAddonPath());
   await verify(host);
+  // A run that is killed here must not leave a new bundle beside the stamp of an old one.
+  rmSync(STAMP, { force: true });
   await archive(host);
   writeFileSync(STAMP, inputs);
   rmSync(STAGE, { recursive: true });

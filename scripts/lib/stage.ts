@@ -33,9 +33,8 @@ const AUTHORS_FILES = new Set([
   '.yml',
   '.coffee',
 ]);
-/** Folders of single packages that a program under Node never loads: browser builds, sources of addons. */
+/** What single packages bring that a program never loads: the sources of addons. */
 const UNUSED: Readonly<Record<string, readonly string[]>> = {
-  'node-forge': ['dist', 'flash'],
   pkcs11js: ['src', 'includes', 'build', 'binding.gyp'],
 };
 
