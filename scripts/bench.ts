@@ -1,6 +1,6 @@
 /**
  * Measures what Capstan promises: how fast it starts, what an installation costs beyond the bare tools, and how
- * much memory it takes for itself. Exit code 1 when a limit is passed.
+ * much memory it takes for itself. Exit code 1 when one is over its limit.
  *
  *   npm run bench -- [--runs N] [--part start|install]
  */
@@ -148,7 +148,7 @@ function table(findings: readonly Finding[]): void {
   const middle = Math.max(...findings.map(({ measured }) => measured.length));
   console.log('');
   for (const { what, measured, limit, good } of findings) {
-    const verdict = limit === '' ? '' : `limit ${limit.padEnd(7)} ${good ? 'good' : 'PASSED THE LIMIT'}`;
+    const verdict = limit === '' ? '' : `limit ${limit.padEnd(7)} ${good ? 'good' : 'OVER THE LIMIT'}`;
     console.log(`${what.padEnd(width)}  ${measured.padEnd(middle)}  ${verdict}`.trimEnd());
   }
 }
