@@ -27,7 +27,11 @@ export function becomeLabRoot(): void {
     );
   }
   if (process.geteuid?.() !== 0) {
-    throw refusal('not-root', 'A lab can be built and used by root only.', 'Run the command with sudo.');
+    throw refusal(
+      'not-root',
+      'Labs and images are mounts and namespaces of this machine, which only root may make.',
+      'Run the command with sudo.',
+    );
   }
   process.umask(0o022);
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../host/host.ts';
+import { becomeLabRoot } from './requirements.ts';
 import { OWN_NAMESPACES, rootFilesystem } from './root.ts';
 import { CACHE_FOLDER, TOOLCHAIN_ROOT } from './settings.ts';
 
@@ -32,7 +33,7 @@ exec chroot "$scratch/root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin HO
  * @param folder bind-mounted at /build, which is the working directory
  * @param args the program and its arguments
  * @param onLine told what the image's build and the program write
- * @throws CapstanError `command-failed`, `command-deadline`, and those of {@link rootFilesystem}
+ * @throws CapstanError `not-root`, `command-failed`, `command-deadline`, and those of {@link rootFilesystem}
  */
 export async function toolchainRun(
   host: Host,
@@ -40,6 +41,7 @@ export async function toolchainRun(
   args: readonly string[],
   onLine: (line: string) => void = () => {},
 ): Promise<void> {
+  becomeLabRoot();
   const root = await rootFilesystem(host, TOOLCHAIN_ROOT, onLine);
   const scratch = join(CACHE_FOLDER, 'scratch');
   await mkdir(scratch, { recursive: true });
