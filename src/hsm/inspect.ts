@@ -1,4 +1,4 @@
-import { CapstanError, PreflightError } from '../errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, PreflightError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Secret } from '../secret/secret.ts';
 import { type Module, withModule } from './module.ts';
@@ -48,7 +48,7 @@ export interface Inspection {
  *   {@link withModule}, `token-not-found`, `token-ambiguous`, `token-write-protected`, `token-unprotected`, `pin-unset`,
  *   `pin-locked`, `pin-final-try`, `pin-expired`, `pin-incorrect`, `token-pin-pad`, `mechanism-missing`,
  *   `key-size-unsupported`, `sessions-exhausted`, `token-occupied`
- * @throws CapstanError `module-interrupted`
+ * @throws CapstanError `module-interrupted`, `command-interrupted`
  */
 export async function inspectToken(host: Host, request: InspectionRequest): Promise<Inspection> {
   const failures: CapstanError[] = [];
@@ -72,7 +72,7 @@ async function attempt<Result>(
   try {
     return await check();
   } catch (error) {
-    if (!(error instanceof CapstanError) || error.code === 'module-interrupted') throw error;
+    if (!(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
     // A library that died answers every further question with the same error.
     if (!failures.some(({ message }) => message === error.message)) failures.push(error);
     return undefined;

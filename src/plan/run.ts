@@ -1,10 +1,11 @@
-import { CapstanError, failure, PreflightError, sentenceOf } from '../errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, failure, PreflightError, sentenceOf } from '../errors.ts';
 import type { JournalFile } from './journal.ts';
 import type { Check, Listener, Step, StepReport } from './step.ts';
 
 /**
- * Runs every check, in order, and reports all that fail together.
+ * Runs every check, in order, and reports all that fail together. What several checks found is reported once.
  * @throws PreflightError with each failure
+ * @throws the CapstanError of a check that was interrupted, at once
  */
 export async function runChecks(checks: readonly Check[], listen: Listener): Promise<void> {
   listen({ type: 'checks', total: checks.length });
@@ -16,14 +17,23 @@ export async function runChecks(checks: readonly Check[], listen: Listener): Pro
       const fact = await check.run();
       listen({ type: 'check-passed', id, title, ...(fact && { fact }) });
     } catch (error) {
+      if (isInterruption(error)) throw error;
       const found = failuresOf(error);
       for (const { code, message, next } of found) {
         listen({ type: 'check-failed', id, title, code, message, ...(next && { next }) });
       }
-      failures.push(...found);
+      failures.push(...found.filter((one) => !failures.some((other) => sameFailure(one, other))));
     }
   }
   if (failures.length > 0) throw new PreflightError(failures);
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof CapstanError && error.exit === EXIT_INTERRUPTED;
+}
+
+function sameFailure(one: CapstanError, other: CapstanError): boolean {
+  return one.code === other.code && one.message === other.message;
 }
 
 /**
@@ -72,8 +82,9 @@ async function runStep(step: Step, journal: JournalFile, listen: Listener): Prom
 
 /**
  * Takes back, last one first, every step that the journal says was begun.
- * A step that cannot be taken back does not stop the others.
+ * A step that cannot be taken back does not stop the others; an interruption does.
  * @returns the failures; the journal is gone when there is none
+ * @throws the CapstanError of an undo that was interrupted; the journal tells what is left
  */
 export async function undoSteps(
   steps: readonly Step[],
@@ -95,6 +106,7 @@ export async function undoSteps(
       const known = coded(error);
       failures.push(known);
       listen({ type: 'undo-failed', id, title, code: known.code, message: known.message });
+      if (isInterruption(known)) throw known;
     }
   }
   if (failures.length === 0) await journal.remove();
@@ -126,8 +138,12 @@ function coded(error: unknown): CapstanError {
 }
 
 function stopIfInterrupted(signal: AbortSignal): void {
-  if (signal.aborted)
-    throw new CapstanError({ code: 'interrupted', message: 'The run was interrupted.', exit: 130 });
+  if (!signal.aborted) return;
+  throw new CapstanError({
+    code: 'interrupted',
+    message: 'The run was interrupted.',
+    exit: EXIT_INTERRUPTED,
+  });
 }
 
 function secondsSince(begun: number): number {

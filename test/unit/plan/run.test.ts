@@ -1,0 +1,289 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CapstanError, failure, PreflightError, refusal } from '../../../src/errors.ts';
+import { createJournal, type Journal, type JournalFile, readJournal } from '../../../src/plan/journal.ts';
+import { runChecks, runSteps, undoSteps } from '../../../src/plan/run.ts';
+import type { Check, PlanEvent, Step, StepReport } from '../../../src/plan/step.ts';
+
+let folder: string;
+let path: string;
+let journal: JournalFile;
+let told: PlanEvent[];
+/** What the steps did, in order. */
+let deeds: string[];
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'capstan-plan-'));
+  path = join(folder, 'journal.json');
+  journal = await createJournal(path, { flow: 'rehearsal', capstan: '0', site: {} });
+  told = [];
+  deeds = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const listen = (event: PlanEvent) => told.push(event);
+const heard = () => told.map((event) => ('id' in event ? `${event.type} ${event.id}` : event.type));
+const onDisk = (): Journal => JSON.parse(readFileSync(path, 'utf8'));
+const stateOnDisk = (id: string) => onDisk().steps.find((step) => step.id === id)?.state;
+
+/** A step that writes down what is done to it. */
+function step(id: string, more: Partial<Step> = {}): Step {
+  return {
+    id,
+    title: `Step ${id}`,
+    done: async () => false,
+    apply: async () => void deeds.push(`apply ${id}`),
+    undo: async () => void deeds.push(`undo ${id}`),
+    ...more,
+  };
+}
+
+const run = (steps: Step[], signal = new AbortController().signal) =>
+  runSteps(steps, journal, listen, signal);
+
+describe('runChecks', () => {
+  const check = (id: string, ...errors: unknown[]): Check => ({
+    id,
+    title: `Check ${id}`,
+    run: async () => {
+      deeds.push(id);
+      if (errors.length === 1) throw errors[0];
+      if (errors.length > 1) throw new PreflightError(errors as CapstanError[]);
+      return id === 'fact' ? 'a fact' : undefined;
+    },
+  });
+  const failuresOf = async (checks: Check[]) => {
+    const error = await runChecks(checks, listen).then(
+      () => undefined,
+      (thrown: PreflightError) => thrown,
+    );
+    return error?.failures.map(({ code }) => code);
+  };
+
+  it('runs all in order, and tells of each', async () => {
+    await runChecks([check('one'), check('fact')], listen);
+    expect(deeds).toEqual(['one', 'fact']);
+    expect(told).toEqual([
+      { type: 'checks', total: 2 },
+      { type: 'check-started', id: 'one', title: 'Check one' },
+      { type: 'check-passed', id: 'one', title: 'Check one' },
+      { type: 'check-started', id: 'fact', title: 'Check fact' },
+      { type: 'check-passed', id: 'fact', title: 'Check fact', fact: 'a fact' },
+    ]);
+  });
+
+  it('goes on after a failure, and reports all failures together', async () => {
+    const checks = [
+      check('root', refusal('not-root', 'No root.', 'Use sudo.')),
+      check('fine'),
+      check('token', refusal('pin-locked', 'Locked.'), refusal('token-occupied', 'Occupied.')),
+    ];
+    expect(await failuresOf(checks)).toEqual(['not-root', 'pin-locked', 'token-occupied']);
+    expect(deeds).toEqual(['root', 'fine', 'token']);
+    expect(told.filter(({ type }) => type === 'check-failed')).toEqual([
+      expect.objectContaining({ id: 'root', code: 'not-root', message: 'No root.', next: 'Use sudo.' }),
+      expect.objectContaining({ id: 'token', code: 'pin-locked' }),
+      expect.objectContaining({ id: 'token', code: 'token-occupied' }),
+    ]);
+  });
+
+  it('reports once what two checks found, and twice what only has the same code', async () => {
+    const missing = (what: string) => refusal('dogtag-missing', `${what} is not installed.`);
+    const checks = [check('one', missing('CA')), check('two', missing('CA')), check('three', missing('KRA'))];
+    expect(await failuresOf(checks)).toEqual(['dogtag-missing', 'dogtag-missing']);
+    expect(heard()).toContain('check-failed two');
+  });
+
+  it('reports what it does not expect as a failure, with the cause', async () => {
+    const cause = new TypeError('x is undefined');
+    await expect(runChecks([check('one', cause)], listen)).rejects.toMatchObject({
+      failures: [expect.objectContaining({ code: 'unexpected', cause })],
+    });
+  });
+
+  it('stops at an interruption, which is no finding', async () => {
+    const interrupted = new CapstanError({ code: 'command-interrupted', message: 'Stopped.', exit: 130 });
+    const checks = [check('one', refusal('not-root', 'No root.')), check('two', interrupted), check('three')];
+    await expect(runChecks(checks, listen)).rejects.toBe(interrupted);
+    expect(deeds).toEqual(['one', 'two']);
+  });
+});
+
+describe('runSteps', () => {
+  it('takes the steps in order, tells of each, and ends the journal', async () => {
+    await run([step('one'), step('two')]);
+    expect(deeds).toEqual(['apply one', 'apply two']);
+    expect(heard()).toEqual([
+      'step-started one',
+      'step-finished one',
+      'step-started two',
+      'step-finished two',
+    ]);
+    expect(onDisk()).toMatchObject({
+      finished: expect.stringMatching(/Z$/),
+      steps: [
+        { id: 'one', state: 'done' },
+        { id: 'two', state: 'done' },
+      ],
+    });
+  });
+
+  it('has a step on disk before it changes anything', async () => {
+    let before: string | undefined;
+    const look = async () => {
+      before = stateOnDisk('one');
+    };
+    await run([step('one', { apply: look })]);
+    expect(before).toBe('applying');
+    expect(stateOnDisk('one')).toBe('done');
+  });
+
+  it('leaves alone what is so already, and out of the journal, because it is not ours to undo', async () => {
+    await run([step('one', { done: async () => true }), step('two')]);
+    expect(deeds).toEqual(['apply two']);
+    expect(told).toContainEqual(
+      expect.objectContaining({ type: 'step-finished', id: 'one', changed: false }),
+    );
+    expect(onDisk().steps.map(({ id }) => id)).toEqual(['two']);
+  });
+
+  it('stops at a step that fails, which stays on record as begun', async () => {
+    const error = failure('broken', 'It broke.');
+    const apply = () => Promise.reject(error);
+    await expect(run([step('one'), step('two', { apply }), step('three')])).rejects.toBe(error);
+    expect(deeds).toEqual(['apply one']);
+    expect(stateOnDisk('two')).toBe('applying');
+    expect(onDisk().finished).toBeUndefined();
+    expect(told.at(-1)).toMatchObject({
+      type: 'step-failed',
+      id: 'two',
+      code: 'broken',
+      message: 'It broke.',
+    });
+  });
+
+  it('names what it does not expect, with the cause', async () => {
+    const cause = new TypeError('x is undefined');
+    await expect(run([step('one', { done: () => Promise.reject(cause) })])).rejects.toMatchObject({
+      code: 'unexpected',
+      exit: 1,
+      cause,
+    });
+    expect(onDisk().steps).toEqual([]);
+  });
+
+  it('takes no further step once it is interrupted', async () => {
+    const controller = new AbortController();
+    const apply = async () => controller.abort();
+    const steps = [step('one', { apply }), step('two')];
+    await expect(run(steps, controller.signal)).rejects.toMatchObject({ code: 'interrupted', exit: 130 });
+    expect(deeds).toEqual([]);
+    expect(stateOnDisk('one')).toBe('done');
+    expect(onDisk().finished).toBeUndefined();
+  });
+
+  it('keeps on disk what a step remembers, and gives it back to a later run', async () => {
+    let seen: unknown;
+    const apply = async (report: StepReport) => {
+      await report.remember({ ids: ['a'] });
+      await report.remember({ started: true });
+      seen = onDisk().steps[0]?.facts;
+      report.line('working');
+      throw failure('broken', 'It broke.');
+    };
+    await expect(run([step('one', { apply })])).rejects.toMatchObject({ code: 'broken' });
+    expect(seen).toEqual({ ids: ['a'], started: true });
+    expect(told).toContainEqual({ type: 'step-line', id: 'one', line: 'working' });
+
+    // What a new process finds.
+    journal = (await readJournal(path)) ?? journal;
+    let again: unknown;
+    await run([
+      step('one', {
+        apply: async ({ facts }) => {
+          again = facts;
+        },
+      }),
+    ]);
+    expect(again).toEqual({ ids: ['a'], started: true });
+    expect(onDisk().steps).toMatchObject([
+      { id: 'one', state: 'done', facts: { ids: ['a'], started: true } },
+    ]);
+  });
+});
+
+describe('undoSteps', () => {
+  const undo = (steps: Step[]) => undoSteps(steps, journal, listen);
+  const broken = () => Promise.reject(failure('broken', 'It broke.'));
+
+  it('takes back the last step first, the one that failed among them, and removes the journal', async () => {
+    const steps = [step('one'), step('two'), step('three', { apply: broken }), step('four')];
+    await run(steps).catch(() => {});
+    told = [];
+    deeds = [];
+    expect(await undo(steps)).toEqual([]);
+    expect(deeds).toEqual(['undo three', 'undo two', 'undo one']);
+    expect(heard().slice(0, 2)).toEqual(['undo-started three', 'undo-finished three']);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('leaves alone what was so before', async () => {
+    const steps = [step('one', { done: async () => true }), step('two')];
+    await run(steps);
+    deeds = [];
+    await undo(steps);
+    expect(deeds).toEqual(['undo two']);
+  });
+
+  it('goes on after a failure, keeps the journal, and later takes back only what is left', async () => {
+    const sound = [step('one'), step('two'), step('three')];
+    await run(sound);
+    deeds = [];
+    const steps = [step('one'), step('two', { undo: broken }), step('three')];
+    expect(await undo(steps)).toMatchObject([{ code: 'broken' }]);
+    expect(deeds).toEqual(['undo three', 'undo one']);
+    expect(told.at(-3)).toMatchObject({
+      type: 'undo-failed',
+      id: 'two',
+      code: 'broken',
+      message: 'It broke.',
+    });
+    expect(onDisk().steps.map(({ state }) => state)).toEqual(['undone', 'done', 'undone']);
+
+    journal = (await readJournal(path)) ?? journal;
+    deeds = [];
+    expect(await undo(sound)).toEqual([]);
+    expect(deeds).toEqual(['undo two']);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('stops where it is interrupted, and goes on from there later', async () => {
+    const sound = [step('one'), step('two')];
+    await run(sound);
+    deeds = [];
+    const interrupted = new CapstanError({ code: 'command-interrupted', message: 'Stopped.', exit: 130 });
+    await expect(undo([step('one'), step('two', { undo: () => Promise.reject(interrupted) })])).rejects.toBe(
+      interrupted,
+    );
+    expect(deeds).toEqual([]);
+    expect(told.at(-1)).toMatchObject({ type: 'undo-failed', id: 'two' });
+    await undo(sound);
+    expect(deeds).toEqual(['undo two', 'undo one']);
+  });
+
+  it('gives an undo what its step remembered', async () => {
+    let seen: unknown;
+    const steps = [
+      step('one', {
+        apply: ({ remember }) => remember({ objects: ['id 1'] }),
+        undo: async ({ facts }) => {
+          seen = facts;
+        },
+      }),
+    ];
+    await run(steps);
+    await undo(steps);
+    expect(seen).toEqual({ objects: ['id 1'] });
+  });
+});
