@@ -1,5 +1,6 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { refusal } from '../../src/errors.ts';
+import type { Site } from '../../src/flow/site.ts';
 import type { Secret } from '../../src/secret/secret.ts';
 import { collectSecrets, readStandardInput } from '../../src/secret/sources.ts';
 import { type OutputValues, outputKindOption } from '../options/output.ts';
@@ -26,7 +27,9 @@ Exit codes: 0 removed, 1 something could not be removed, 2 refused, 130 interrup
 
 interface Values extends OutputValues {
   purgeToken?: boolean;
+  keepToken?: boolean;
   tokenPasswordFile?: string;
+  allowExposedPasswordFiles?: boolean;
 }
 
 /** The command `capstan uninstall`. */
@@ -34,10 +37,16 @@ export function command(): Command {
   return new Command(NAME)
     .description('Removes the server that Capstan installed on this host.')
     .option('--purge-token', 'delete the token objects that this installation made, too')
+    .addOption(
+      new Option('--keep-token', 'leave them, also after an installation that did not finish').conflicts(
+        'purgeToken',
+      ),
+    )
     .option(
       '--token-password-file <file>',
       'user PIN of the token, where Dogtag keeps it no more; - reads standard input',
     )
+    .option('--allow-exposed-password-files', 'accept a password file that other users can read')
     .option('-U, --unattended', 'do not ask whether this is meant')
     .addOption(outputKindOption())
     .option('--log-file <file>', `where the run is logged (default: ${logFileOf(NAME)})`)
@@ -51,36 +60,37 @@ async function run(values: Values, session: Session): Promise<undefined> {
   const host = session.openHost();
   const { installedServer } = await import('../../src/flow/site.ts');
   const { site } = await installedServer();
-  if (!values.unattended)
-    await confirm(site.hostname, values.purgeToken ? site.token.label : undefined, session);
+  if (!values.unattended) await confirm(site, values, session);
   const { uninstall } = await import('../../src/flow/uninstall.ts');
   const report = await uninstall(host, {
-    purgeToken: values.purgeToken ?? false,
-    pin: await givenPin(values),
+    token: values.purgeToken ? 'purge' : values.keepToken ? 'keep' : undefined,
+    pin: await givenPin(values, session.signal),
     listen: session.view.listen,
   });
   session.view.result(report);
 }
 
-async function givenPin({ tokenPasswordFile }: Values): Promise<Secret | undefined> {
+async function givenPin(values: Values, signal: AbortSignal): Promise<Secret | undefined> {
+  const { tokenPasswordFile, allowExposedPasswordFiles } = values;
   if (tokenPasswordFile === undefined) return undefined;
   const { pin } = await collectSecrets(
     { pin: tokenSecret({ tokenPasswordFile }) },
-    { readInput: () => readStandardInput() },
+    { readInput: () => readStandardInput(signal), exposedFiles: allowExposedPasswordFiles },
   );
   return pin;
 }
 
 /** Asks for the name of the host: a word that nobody types by habit. */
-async function confirm(hostname: string, purged: string | undefined, session: Session): Promise<void> {
-  if (!canAsk()) {
+async function confirm({ hostname, token }: Site, values: Values, session: Session): Promise<void> {
+  // A question would stand in the middle of the JSON.
+  if (values.output === 'json' || !canAsk()) {
     throw refusal(
       'confirmation-missing',
       'Nobody can be asked whether the server is really to be removed.',
       'Add --unattended.',
     );
   }
-  const what = purged ? `remove it and its keys on ${purged}` : 'remove it';
+  const what = values.purgeToken ? `remove it and its keys on ${token.label}` : 'remove it';
   await openAsker(session.signal).text({
     what: `name of this server, to ${what}`,
     flaw: (answer) => (answer === hostname ? undefined : `This server is ${hostname}.`),

@@ -69,8 +69,3 @@ export async function writeHsmRecord(
   });
   if (!added) await directory.replace(dn, { [ATTRIBUTE]: value });
 }
-
-/** Takes the entry of the CA with its record away. */
-export async function removeHsmRecord(directory: Directory, suffix: string): Promise<void> {
-  await directory.remove(hostAuthorityDn(suffix));
-}

@@ -41,7 +41,12 @@ export async function hasContainers(directory: Directory, suffix: string): Promi
   return true;
 }
 
-/** Publishes the CA certificate, DER, in the directory. */
+/** Lets everybody read the CA certificate; 389-ds shows nothing that no ACI allows (access control, RHDS guide). */
+const READABLE =
+  '(targetattr = "cACertificate || cn || objectClass")' +
+  '(version 3.0; acl "CA certificate for anyone"; allow (read, search, compare) userdn = "ldap:///anyone";)';
+
+/** Publishes the CA certificate, DER, in the directory, for anyone to read. */
 export async function publishCaCertificate(
   directory: Directory,
   suffix: string,
@@ -52,6 +57,7 @@ export async function publishCaCertificate(
     objectClass: ['top', 'nsContainer', 'pkiCA'],
     cn: ['CAcert'],
     'cACertificate;binary': [certificate],
+    aci: [READABLE],
   });
   if (!added) await directory.replace(dn, { 'cACertificate;binary': [certificate] });
 }

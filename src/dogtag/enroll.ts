@@ -6,7 +6,7 @@ import type { CaSession } from './rest.ts';
 export const SERVER_PROFILE = 'caServerCert';
 
 interface RequestInfos {
-  entries?: { requestURL?: string; requestStatus?: string; errorMessage?: string }[];
+  entries?: { requestID?: string; requestURL?: string; requestStatus?: string; errorMessage?: string }[];
 }
 
 /**
@@ -49,7 +49,8 @@ async function submit(session: CaSession, profile: string, request: string): Pro
     ],
   })) as RequestInfos;
   const [entry] = answer.entries ?? [];
-  const id = entry?.requestURL?.split('/').at(-1);
+  // Dogtag 10 and 11 name the request by its URL, REST v2 by its id alone.
+  const id = entry?.requestID ?? entry?.requestURL?.split('/').at(-1);
   if (!id || entry?.requestStatus === 'rejected') {
     throw failure(
       'enrollment-failed',

@@ -46,7 +46,8 @@ export async function instancePins(instance: string): Promise<TokenPins> {
 }
 
 /**
- * Nicknames of the private keys in a token, from `certutil -K`.
+ * Nicknames of the private keys in a token that has some, from `certutil -K`, which ends with 255 both for a token
+ * without keys and for every error.
  * @throws CapstanError `command-failed`
  */
 export async function privateKeys(
@@ -59,19 +60,15 @@ export async function privateKeys(
   return withPrivateFolder(async (folder) => {
     const pinFile = folder.write('pin', pins.pin(token));
     const where = token === undefined ? [] : ['-h', token];
-    // 255 is certutil's answer for a token without any key.
-    const { stdout } = await host.run('certutil', ['-K', '-d', database, ...where, '-f', pinFile], {
-      accept: [0, 255],
-    });
+    const { stdout } = await host.run('certutil', ['-K', '-d', database, ...where, '-f', pinFile]);
     return parseKeyList(stdout);
   });
 }
 
-/** The nicknames in the output of `certutil -K`: number, type, key id, nickname. */
+/** The nicknames in the output of `certutil -K` (number, type, key id, nickname), without the token in front. */
 export function parseKeyList(output: string): string[] {
-  return [...output.matchAll(/^<\s*\d+>\s+\w+\s+[0-9a-f]+\s+(.*)$/gm)].map(([, nickname]) =>
-    (nickname ?? '').trim(),
-  );
+  const lines = output.matchAll(/^<\s*\d+>\s+\w+\s+[0-9a-f]+\s+(?:[^:\n]*:)?(.*)$/gm);
+  return [...lines].map(([, nickname]) => (nickname ?? '').trim());
 }
 
 /** A certificate of an instance's NSS database, PEM. @throws CapstanError `command-failed` */

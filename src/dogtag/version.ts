@@ -26,7 +26,12 @@ const CHANGES = {
     source: 'pki.system.SystemStatusClient and pkiparser.get_server_status; XML seen on 10.10.2',
   },
   /** Where the CA's REST resources are; `/ca/rest` still answers up to 11.9 and can be off from 11.10. */
-  restPath: { since: [11, 6, 0], before: '/ca/rest', after: '/ca/v2', source: 'REST API v2 of 11.6' },
+  restPath: {
+    since: [11, 10, 0],
+    before: '/ca/rest',
+    after: '/ca/v2',
+    source: 'REST API v2 is there from 11.6; v1 can be switched off from 11.10',
+  },
   /** Whether pkispawn refuses an HSM without `pki_hsm_modulename` and `pki_hsm_libfile`. */
   moduleNameMandatory: {
     since: [11, 3, 0],

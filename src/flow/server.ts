@@ -1,4 +1,4 @@
-import { CapstanError } from '../errors.ts';
+import { CapstanError, EXIT_FAILED, EXIT_REFUSED } from '../errors.ts';
 import { type Host, openHost } from '../host/host.ts';
 import { createJournal, type JournalFile } from '../plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
@@ -101,7 +101,7 @@ async function takenBack(
     return withNext(error, 'Everything was taken back; the host is as it was before.');
   return withNext(
     error,
-    `Not all could be taken back: ${failures.map(({ message }) => message).join(' ')} Run "capstan uninstall".`,
+    `Not all could be taken back: ${failures.map(({ message }) => message).join(' ')} Remove the cause, then run "capstan uninstall --purge-token --token-password-file FILE".`,
   );
 }
 
@@ -114,7 +114,9 @@ function kept(error: unknown) {
 
 function withNext(error: unknown, addition: string): unknown {
   if (!(error instanceof CapstanError)) return error;
-  const { code, message, exit, next, cause } = error;
+  const { code, message, next, cause } = error;
+  // A step that refuses comes after changes, whatever its exit code says.
+  const exit = error.exit === EXIT_REFUSED ? EXIT_FAILED : error.exit;
   return new CapstanError({ code, message, exit, next: [next, addition].filter(Boolean).join(' '), cause });
 }
 

@@ -1,17 +1,17 @@
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
-import { CapstanError, failure } from '../errors.ts';
+import { failure, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { undoSteps } from '../plan/run.ts';
 import type { Listener } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { serverSteps } from './server.ts';
-import { installedServer, type Report } from './site.ts';
+import { installedServer, type Report, type Site } from './site.ts';
 
 /** How `uninstall` is run. */
 export interface UninstallOptions {
-  /** Delete the token objects that the installation made, too. */
-  purgeToken: boolean;
+  /** What to do with the token objects that the installation made; an unfinished one must be told. */
+  token: 'purge' | 'keep' | undefined;
   /** The token's PIN; where it is not given, the one that Dogtag keeps is used. Only for a purge. */
   pin: Secret | undefined;
   listen: Listener;
@@ -20,11 +20,12 @@ export interface UninstallOptions {
 /**
  * Takes back what the installation on this host made, last step first, from its journal.
  * Objects on the token stay unless they are to be purged: another host may use the same keys.
- * @throws CapstanError `not-installed`, `uninstall-incomplete`
+ * @throws CapstanError `not-installed`, `token-choice-missing`, `uninstall-incomplete`
  */
 export async function uninstall(host: Host, options: UninstallOptions): Promise<Report> {
   const { journal, site } = await installedServer();
-  const pin = options.purgeToken ? (options.pin ?? (await keptPin(site.token.label))) : undefined;
+  if (!journal.journal.finished && !options.token) throw undecided(site);
+  const pin = options.token === 'purge' ? (options.pin ?? (await keptPin(site.token.label))) : undefined;
   const steps = serverSteps(
     host,
     site,
@@ -57,16 +58,24 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   };
 }
 
+/** The journal is the only record of what an unfinished installation made on the token, and it goes with the rest. */
+function undecided({ token }: Site) {
+  return refusal(
+    'token-choice-missing',
+    `The installation on this host did not come to its end, and may have made keys on the token ${token.label}.`,
+    'Say what is to become of them: --purge-token deletes them, --keep-token leaves them there.',
+  );
+}
+
 async function keptPin(label: string): Promise<Secret> {
   try {
     return (await instancePins(INSTANCE)).pin(label);
   } catch (error) {
-    throw new CapstanError({
-      code: 'token-pin-missing',
-      message: 'Dogtag no longer keeps the password of the token, which deleting its objects needs.',
-      next: 'Give it with --token-password-file.',
-      exit: 2,
-      cause: error,
-    });
+    throw refusal(
+      'token-pin-missing',
+      'Dogtag no longer keeps the password of the token, which deleting its objects needs.',
+      'Give it with --token-password-file.',
+      error,
+    );
   }
 }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, chmod, chown, lstat, mkdir, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Who owns a file, and what they may do with it. */
@@ -18,14 +17,6 @@ export async function pathExists(path: string): Promise<boolean> {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
       throw error;
     },
-  );
-}
-
-/** Whether this process may read the file. */
-export async function isReadable(path: string): Promise<boolean> {
-  return access(path, constants.R_OK).then(
-    () => true,
-    () => false,
   );
 }
 

@@ -36,6 +36,21 @@ export function appeared<Item extends ObjectRef>(
   });
 }
 
+/**
+ * The objects that belong to the private keys among `created`: keys and certificates of the same CKA_ID, which NSS
+ * derives from the public key. A renewal changes a key's label and a certificate's serial, but never the id.
+ */
+export function belongingTo<Item extends ObjectRef>(
+  objects: readonly Item[],
+  created: readonly ObjectRef[],
+): Item[] {
+  const ids = new Set(
+    created.filter(({ class: kind, id }) => kind === 'private-key' && id !== '').map(({ id }) => id),
+  );
+  const mine = (object: ObjectRef) => ids.has(object.id) || created.some((ref) => sameObject(object, ref));
+  return objects.filter(mine);
+}
+
 /** What belongs to one system certificate. */
 export interface KeyEntry {
   nickname: string;

@@ -8,27 +8,16 @@ import { destroyCa, sharedFolders } from '../../dogtag/destroy.ts';
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
-import { failure } from '../../errors.ts';
+import { failure, sentenceOf } from '../../errors.ts';
 import { pathExists, removeEmptyFolder, removeTree } from '../../host/files.ts';
-import type { Host } from '../../host/host.ts';
-import { appeared, objectRef } from '../../hsm/inventory.ts';
-import { type Module, withModule } from '../../hsm/module.ts';
+import { type Host, openHost } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
-import type { ObjectRef } from '../../hsm/protocol.ts';
-import { moduleName, selectToken } from '../../hsm/token.ts';
+import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
 import { Secret } from '../../secret/secret.ts';
-import {
-  AGENT_PKCS12,
-  directoryOf,
-  dogtagOf,
-  MODULE_DEADLINE,
-  PKI_USER,
-  type ServerSecrets,
-  type Site,
-  type TokenChoice,
-} from '../site.ts';
+import { AGENT_PKCS12, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
+import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
 
 /** A site with the administrator's override of pkispawn parameters. */
 export type CaSite = Site & { override?: string };
@@ -53,19 +42,25 @@ export function certificateAuthority(
     async apply(report) {
       const pin = secrets().token;
       await report.remember({
-        tokenBefore: await inventory(host, site.token, pin),
+        tokenBefore: await blankToken(host, site.token, pin),
         newFolders: await absent(sharedFolders()),
       });
       try {
         await spawnCa(host, site, secrets(), report);
-      } finally {
-        await rememberCreated(host, site.token, pin, report);
+      } catch (error) {
+        // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone
+        // must not hide why pkispawn failed.
+        await rememberCreated(openHost(host.log), site.token, pin, report).catch((second: unknown) =>
+          host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
+        );
+        throw error;
       }
+      await rememberCreated(host, site.token, pin, report);
     },
     async undo(report) {
       const pin = undoToken.mode === 'purge' ? await undoToken.pin() : undefined;
       await destroyCa(host, INSTANCE, report.line);
-      for (const path of [AGENT_PKCS12, `/root/.dogtag/${INSTANCE}`]) await removeTree(path);
+      await removeTree(AGENT_PKCS12);
       await removeAgent();
       for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
       if (pin) await purgeToken(host, site.token, pin, report);
@@ -161,61 +156,12 @@ async function internalTokenHoldsOnlyTls(host: Host): Promise<void> {
   const expected = CA_CERTIFICATES.filter(({ token }) => token === 'internal').map(
     ({ nickname }) => nickname,
   );
-  const strays = (await privateKeys(host, INSTANCE, undefined)).filter(
-    (nickname) => !expected.some((name) => nickname.endsWith(name)),
-  );
-  if (strays.length > 0) {
+  const found = await privateKeys(host, INSTANCE, undefined);
+  if (found.toSorted().join() !== expected.toSorted().join()) {
     throw failure(
       'keys-not-proven',
-      `The internal token of ${INSTANCE} holds private keys that belong on the HSM: ${strays.join(', ')}.`,
+      `The internal token of ${INSTANCE} should hold the private key of ${expected.join(', ')} and no other, but holds ${found.join(', ')}.`,
       'Do not use this certificate authority.',
     );
   }
-}
-
-/** Works on the token, logged in, through its library in a process of pkiuser's. */
-export async function onToken<T>(
-  host: Host,
-  token: TokenChoice,
-  pin: Secret,
-  work: (module: Module, slot: number) => Promise<T>,
-): Promise<T> {
-  const request = {
-    libraryPath: token.libraryPath,
-    user: PKI_USER,
-    deadline: token.deadline ?? MODULE_DEADLINE,
-  };
-  return withModule(host, request, async (module) => {
-    const { slot } = selectToken(await module.tokens(), token.label);
-    await module.login(slot, pin);
-    return work(module, slot);
-  });
-}
-
-async function inventory(host: Host, token: TokenChoice, pin: Secret): Promise<ObjectRef[]> {
-  return onToken(host, token, pin, async (module, slot) => (await module.objects(slot)).map(objectRef));
-}
-
-async function rememberCreated(
-  host: Host,
-  token: TokenChoice,
-  pin: Secret,
-  report: StepReport,
-): Promise<void> {
-  const before = report.facts.tokenBefore as ObjectRef[];
-  await report.remember({ tokenCreated: appeared(before, await inventory(host, token, pin)) });
-}
-
-/** Deletes what this installation made: what the journal names, or else what is there now and was not before. */
-async function purgeToken(host: Host, token: TokenChoice, pin: Secret, report: StepReport): Promise<void> {
-  const { tokenBefore, tokenCreated } = report.facts as {
-    tokenBefore?: ObjectRef[];
-    tokenCreated?: ObjectRef[];
-  };
-  if (!tokenBefore) return;
-  await onToken(host, token, pin, async (module, slot) => {
-    const mine = tokenCreated ?? appeared(tokenBefore, (await module.objects(slot)).map(objectRef));
-    const deleted = await module.deleteObjects(slot, mine);
-    report.line(`${deleted.length} objects deleted from the token ${token.label}`);
-  });
 }

@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { dirname } from 'node:path';
 import { withLocalDirectory } from '../../directory/client.ts';
-import { instanceExists } from '../../directory/instance.ts';
-import { readHsmRecord, removeHsmRecord, writeHsmRecord } from '../../directory/record.ts';
+import { readHsmRecord, writeHsmRecord } from '../../directory/record.ts';
 import { publishCaCertificate } from '../../directory/tree.ts';
 import { caSession } from '../../dogtag/rest.ts';
 import { removeEmptyFolder, removeTree, writeFileAtomically } from '../../host/files.ts';
@@ -28,10 +27,8 @@ export function hsmRecord(host: Host, site: Site): Step {
         writeHsmRecord(directory, instance.suffix, record, authority),
       );
     },
-    async undo() {
-      if (!(await instanceExists(instance))) return;
-      await withLocalDirectory(instance, (directory) => removeHsmRecord(directory, instance.suffix));
-    },
+    // The entry goes with the instance. Were it deleted on its own, the whole cluster would lose its record.
+    undo: async () => {},
   };
 }
 
