@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { refusal } from '../src/errors.ts';
 import { version } from '../src/version.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
-import { describeError, printError } from './view/error.ts';
+import { describeError, printError, stackOf } from './view/error.ts';
 
 const HELP_TAIL = `
 Each command explains itself: capstan COMMAND --help
@@ -22,6 +22,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const report = describeError(usageError(error));
     printError(report);
+    if (process.env.CAPSTAN_TRACE && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
     return report.exit;
   }
 }
@@ -58,8 +59,8 @@ function usageError(error: unknown): unknown {
   if (error.code === 'commander.help') return refusal('usage', 'A command is missing.');
   const sentence = error.message
     .replace(/^error: /, '')
-    // A mistyped option or a stray word may be a secret: --ds-pasword=..., -p my secret
-    .replace(/(--?[\w-]+)=[^']*/g, '$1')
+    // A mistyped option or a stray word may be a secret: --ds-pasword=it's..., -psecret, -p my secret
+    .replace(/^(unknown option '(?:--[\w-]+|-\w)).*'/s, "$1'")
     .replace(/(but got \d+): .*$/s, '$1')
     .replace(/^./, (letter) => letter.toUpperCase())
     .replace(/\n\(Did you mean (.*)\?\)$/, '. Did you mean $1?');

@@ -1,9 +1,8 @@
 import { CapstanError, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
 import { type Log, noLog, openLog } from '../src/host/log.ts';
-import { redact } from '../src/secret/redaction.ts';
 import type { OutputValues } from './options/output.ts';
-import { describeError } from './view/error.ts';
+import { describeError, stackOf } from './view/error.ts';
 import { openView, type View } from './view/view.ts';
 
 /** One run of a command: how it is shown, how it is ended, and where its story is kept. */
@@ -32,9 +31,9 @@ export async function runSession(
   output: OutputValues,
   work: (session: Session) => Promise<number | undefined>,
 ): Promise<number> {
-  const signals = watchSignals();
-  const view = await openView(output.output);
   let log = noLog;
+  const signals = watchSignals((name) => log.write(`${name}: stop`));
+  const view = await openView(output.output);
   try {
     const open = () => {
       log = openRunLog(command, output.logFile);
@@ -66,25 +65,27 @@ function openRunLog(command: string, named: string | undefined): Log {
   return log;
 }
 
-/** Everything about an error, for the log: the stack of a defect, the sentences of the rest. */
+/** Everything about an error, for the log: its sentences, and where what is behind it happened. */
 function storyOf(error: unknown): string {
-  if (error instanceof CapstanError) {
-    const { message, causes, failures } = describeError(error);
-    return [message, ...causes, ...failures.map((one) => `${one.code}: ${one.message}`)].join('\n');
-  }
-  return redact(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  if (!(error instanceof CapstanError)) return error instanceof Error ? stackOf(error) : String(error);
+  const { message, causes, failures } = describeError(error);
+  return [
+    message,
+    ...causes,
+    ...failures.map((one) => `${one.code}: ${one.message}`),
+    ...(error.cause instanceof Error ? [stackOf(error)] : []),
+  ].join('\n');
 }
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** The first signal asks the run to stop at a safe point; the second one ends the program at once. */
-function watchSignals(): { signal: AbortSignal; release(): void } {
+function watchSignals(tell: (name: string) => void): { signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
+    tell(name);
     if (controller.signal.aborted) process.exit(SIGNALS[name as keyof typeof SIGNALS]);
-    controller.abort(
-      new CapstanError({ code: 'interrupted', message: `Interrupted by ${name}.`, exit: 130 }),
-    );
+    controller.abort();
   };
   const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
   for (const name of names) process.on(name, stop);

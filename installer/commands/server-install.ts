@@ -107,7 +107,7 @@ async function readRequest(values: Values, host: Host): Promise<ServerRequest> {
       secrets: () =>
         collectSecrets(
           { ds: dsSecret(values), admin: adminSecret(values), token: tokenSecret(values) },
-          placesOf(values, asker),
+          placesOf(values, asker, host.signal),
         ),
     },
     asker !== undefined,
@@ -121,10 +121,10 @@ function askerFor({ unattended, output }: Values, host: Host): Asker | undefined
   return unattended || output === 'json' || !canAsk() ? undefined : openAsker(host.signal);
 }
 
-function placesOf(values: Values, asker: Asker | undefined): SecretPlaces {
+function placesOf(values: Values, asker: Asker | undefined, signal: AbortSignal): SecretPlaces {
   return {
     credentials: process.env.CREDENTIALS_DIRECTORY,
-    readInput: () => readStandardInput(),
+    readInput: () => readStandardInput(signal),
     ask: asker?.secret,
     exposedFiles: values.allowExposedPasswordFiles,
   };

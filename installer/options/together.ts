@@ -1,9 +1,9 @@
-import { CapstanError, PreflightError } from '../../src/errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, PreflightError } from '../../src/errors.ts';
 
 /**
  * Reads several values in order and reports all that is wrong with them together.
  * @param stopAtFirst ends at the first error, for values that a person is asked for
- * @throws the CapstanError where there is one, a PreflightError where there are several
+ * @throws the CapstanError where there is one (or, at once, the one of an interruption), a PreflightError where there are several
  */
 export async function together<Values extends object>(
   readers: { [Name in keyof Values]: () => Values[Name] | Promise<Values[Name]> },
@@ -15,7 +15,7 @@ export async function together<Values extends object>(
     try {
       values[name] = await readers[name]();
     } catch (error) {
-      if (stopAtFirst || !(error instanceof CapstanError)) throw error;
+      if (stopAtFirst || !(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
       errors.push(...(error instanceof PreflightError ? error.failures : [error]));
     }
   }

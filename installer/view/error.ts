@@ -55,6 +55,13 @@ function causesOf(thrown: unknown): string[] {
   return causes;
 }
 
+/** Where an error came from, without secrets: its stack, or the one of the defect that is behind it. */
+export function stackOf(error: Error): string {
+  let origin = error;
+  for (let depth = 0; origin.cause instanceof Error && depth < 8; depth++) origin = origin.cause;
+  return redact(origin.stack ?? origin.message);
+}
+
 /** The report as lines of text for a person. */
 export function errorLines(report: ErrorReport): string[] {
   return [

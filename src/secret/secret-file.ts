@@ -108,6 +108,10 @@ export function flawOfSecret(text: string): string | undefined {
   if (text.startsWith('\ufeff')) return 'starts with a byte order mark';
   if (text.includes('\u0000')) return 'holds a NUL character';
   if (/\p{Cc}/u.test(text)) return 'holds a control character';
+  // Node puts U+FFFD in the place of bytes that are no UTF-8 in an argument: another password than was meant.
+  if (!text.isWellFormed() || text.includes('\ufffd')) {
+    return 'holds the character U+FFFD, which stands for bytes that are no UTF-8';
+  }
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CapstanError, PreflightError, refusal } from '../errors.ts';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { CapstanError, EXIT_INTERRUPTED, PreflightError, refusal } from '../errors.ts';
 import { Secret } from './secret.ts';
 import { flawOfSecret, LONGEST_SECRET_FILE, readSecretFile, singleLine } from './secret-file.ts';
 
@@ -53,7 +54,7 @@ export async function collectSecrets<Name extends string>(
       if (value === undefined) missing.push([name, request]);
       else found[name] = accept(value, request);
     } catch (error) {
-      if (!(error instanceof CapstanError)) throw error;
+      if (!(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
       errors.push(error);
     }
   }
@@ -126,10 +127,14 @@ function secretsMissing(missing: readonly SecretRequest[]): CapstanError {
 }
 
 /**
- * Standard input as {@link SecretPlaces.readInput} wants it.
- * @throws CapstanError `secret-input-terminal` when a person would have to type there, visibly
+ * Standard input as {@link SecretPlaces.readInput} wants it. There is no deadline: what writes it may ask a person.
+ * @param signal ends the waiting
+ * @throws CapstanError `secret-input-terminal` when a person would have to type there, visibly; `interrupted`
  */
-export async function readStandardInput(input: NodeJS.ReadStream = process.stdin): Promise<Uint8Array> {
+export async function readStandardInput(
+  signal: AbortSignal,
+  input: Readable & { isTTY?: boolean } = process.stdin,
+): Promise<Uint8Array> {
   if (input.isTTY) {
     throw refusal(
       'secret-input-terminal',
@@ -139,10 +144,19 @@ export async function readStandardInput(input: NodeJS.ReadStream = process.stdin
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of input) {
-    chunks.push(chunk as Buffer);
-    length += (chunk as Buffer).length;
-    if (length > LONGEST_SECRET_FILE) break;
+  try {
+    for await (const chunk of addAbortSignal(signal, input)) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      if (length > LONGEST_SECRET_FILE) break;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new CapstanError({
+      code: 'interrupted',
+      message: 'Interrupted while a password was read from standard input; nothing was changed.',
+      exit: EXIT_INTERRUPTED,
+    });
   }
   return Buffer.concat(chunks);
 }

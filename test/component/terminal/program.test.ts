@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildInto, inTerminal } from './terminal.ts';
 
@@ -107,6 +108,21 @@ describe('a secret given as an argument', () => {
   }, 60_000);
 });
 
+it('can be interrupted while it waits for standard input', async () => {
+  const child = spawn(capstan, install('--unattended', '--token-password-file', '-').slice(1), {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (data) => {
+    said += data;
+  });
+  const exit = new Promise((resolve) => child.on('close', resolve));
+  await pause(1500);
+  child.kill('SIGINT');
+  expect(await exit).toBe(130);
+  expect(said).toContain('[interrupted]');
+}, 30_000);
+
 describe('the launcher', () => {
   it('works through a chain of symbolic links, from anywhere', () => {
     symlinkSync('bin/capstan', join(folder, 'relative'));
@@ -154,14 +170,26 @@ describe('usage errors', () => {
     expect(stderr).toContain(words);
   });
 
-  it.each([[['server-install', '--ds-pasword=Sent1nel']], [['server-install', '-p', 'my', 'Sent1nel']]])(
-    '%j does not repeat what may be a password',
-    (args) => {
-      const { status, stderr } = spawnSync(capstan, args, { encoding: 'utf8' });
-      expect(status).toBe(2);
-      expect(stderr).not.toContain('Sent1nel');
-    },
-  );
+  it.each([
+    [['server-install', '--ds-pasword=Sent1nel']],
+    [['server-install', "--ds-pasword=it's\n'Sent1nel'"]],
+    [['server-install', '-zSent1nel']],
+    [['server-install', '-p', 'my', 'Sent1nel']],
+  ])('%j does not repeat what may be a password', (args) => {
+    const { status, stderr } = spawnSync(capstan, args, { encoding: 'utf8' });
+    expect(status).toBe(2);
+    expect(stderr).not.toContain('Sent1nel');
+  });
+
+  it('is traced where that is asked for', () => {
+    const traced = (env: NodeJS.ProcessEnv) =>
+      spawnSync(capstan, ['lab', 'up', 'not_a_name', '--lab', '!'], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+      });
+    expect(traced({}).stderr).not.toMatch(/^\s+at /m);
+    expect(traced({ CAPSTAN_TRACE: '1' }).stderr).toMatch(/^\s+at .*\.js:\d+/m);
+  });
 
   it('is quiet when nobody reads the output any more', () => {
     const { status, stderr } = spawnSync(

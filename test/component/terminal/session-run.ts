@@ -1,7 +1,8 @@
-/** A run that works until it is ended; `deaf` as an argument makes it one that does not listen. */
+/** A run that works until it is ended; an argument makes it one that does not listen, or that fails. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { runSession } from '../../../installer/session.ts';
+import { failure } from '../../../src/errors.ts';
 import { withPrivateFolder } from '../../../src/secret/private-file.ts';
 
 process.exitCode = await runSession(
@@ -14,6 +15,9 @@ process.exitCode = await runSession(
       process.stdout.write(`folder ${folder.path}\n`);
       if (process.argv[3] === 'deaf') await pause(60_000);
       if (process.argv[3] === 'defect') throw new TypeError('not foreseen');
+      if (process.argv[3] === 'behind') {
+        throw failure('unexpected', 'Something went wrong.', undefined, new TypeError('not foreseen'));
+      }
       await host.run('sleep', ['60'], { deadline: 90 });
       return undefined;
     });

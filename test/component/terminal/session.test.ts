@@ -74,4 +74,11 @@ describe('a run', () => {
     ]);
     expect(readFileSync(log, 'utf8')).toMatch(/TypeError: not foreseen\n\s+at .*session-run/);
   }, 30_000);
+
+  it('keeps in the log where the defect behind an error happened, and the signal that ended a run', async () => {
+    const { log } = await ended('behind', []);
+    expect(readFileSync(log, 'utf8')).toMatch(/TypeError: not foreseen\n\s+at .*session-run/);
+    const interrupted = await ended('listening', ['SIGTERM']);
+    expect(readFileSync(interrupted.log, 'utf8')).toMatch(/ SIGTERM: stop$/m);
+  }, 30_000);
 });

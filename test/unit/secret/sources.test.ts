@@ -2,9 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSecretFile } from '../../../src/secret/secret-file.ts';
-import { collectSecrets, type SecretPlaces, type SecretRequest } from '../../../src/secret/sources.ts';
+import {
+  collectSecrets,
+  readStandardInput,
+  type SecretPlaces,
+  type SecretRequest,
+} from '../../../src/secret/sources.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -42,6 +48,7 @@ describe('readSecretFile', () => {
     ['a\0b', 'NUL'],
     ['a\tb', 'control character'],
     ['\ufeffx', 'byte order mark'],
+    ['caf\ufffd', 'U+FFFD'],
     ['x'.repeat(4097), 'more than 4096 bytes'],
     [Uint8Array.of(0x61, 0xff), 'not UTF-8'],
   ])('refuses %j: %s', (content, words) => {
@@ -178,5 +185,37 @@ describe('collectSecrets', () => {
     await expect(short).rejects.not.toThrow('a55w');
     await expect(token({ value: '' })).rejects.toThrow(refused('secret-unusable', 'empty'));
     await expect(token({ value: 'a\nb' })).rejects.toThrow(refused('secret-unusable', 'control'));
+  });
+});
+
+describe('readStandardInput', () => {
+  const never = new AbortController().signal;
+
+  it('reads to the end', async () => {
+    const input = Readable.from([Buffer.from('Secret'), Buffer.from('.123\n')]);
+    expect(Buffer.from(await readStandardInput(never, input)).toString()).toBe('Secret.123\n');
+  });
+
+  it('reads not much more than a secret can have, of an input without end', async () => {
+    const endless = Readable.from(
+      (function* () {
+        for (;;) yield Buffer.alloc(1000, 'x');
+      })(),
+    );
+    expect((await readStandardInput(never, endless)).length).toBeLessThan(6000);
+  });
+
+  it('asks nobody to type where it shows', async () => {
+    const terminal = Object.assign(new PassThrough(), { isTTY: true });
+    await expect(readStandardInput(never, terminal)).rejects.toEqual(refused('secret-input-terminal'));
+  });
+
+  it('waits until it is interrupted', async () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    await expect(readStandardInput(controller.signal, new PassThrough())).rejects.toMatchObject({
+      code: 'interrupted',
+      exit: 130,
+    });
   });
 });

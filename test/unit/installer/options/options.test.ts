@@ -5,7 +5,7 @@ import { readSubjects, type SubjectValues } from '../../../../installer/options/
 import { together } from '../../../../installer/options/together.ts';
 import { readToken, type TokenValues } from '../../../../installer/options/token.ts';
 import type { Asker } from '../../../../installer/prompt.ts';
-import { PreflightError, refusal } from '../../../../src/errors.ts';
+import { CapstanError, PreflightError, refusal } from '../../../../src/errors.ts';
 
 /** The codes of everything that is refused. */
 async function codesOf(work: Promise<unknown>): Promise<string[]> {
@@ -127,6 +127,14 @@ describe('together', () => {
   it('stops at the first one where a person is asked', async () => {
     const second = () => expect.unreachable('the second was read');
     expect(await codesOf(together({ a: fails('a'), b: second }, true))).toEqual(['a']);
+  });
+
+  it('ends at an interruption, which is no finding', async () => {
+    const interrupted = () => {
+      throw new CapstanError({ code: 'interrupted', message: 'Stopped.', exit: 130 });
+    };
+    const third = () => expect.unreachable('the third was read');
+    expect(await codesOf(together({ a: fails('a'), b: interrupted, c: third }))).toEqual(['interrupted']);
   });
 
   it('lets a defect through as it is', async () => {
