@@ -54,7 +54,7 @@ export const HOST_ROOT: RootRecipe = {
   ],
 };
 
-/** A compiler on the oldest supported C library (glibc 2.31). python3 is for node-gyp. */
+/** A compiler on the oldest supported C library (glibc 2.31), with what other builds of addons ask for. */
 export const TOOLCHAIN_ROOT: RootRecipe = {
   ...SUITE,
   name: 'toolchain',
