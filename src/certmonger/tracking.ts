@@ -34,6 +34,11 @@ export interface TrackingRequest {
 
 /** The state of a request whose certificate has been read and is being watched. */
 export const MONITORING = 'MONITORING';
+/**
+ * States of a request that could not read its certificate and goes about enrolling a new one: it would make another
+ * key on the token (certmonger, `cm-state`).
+ */
+const ENROLLING = /^(?:GENERATING_|NEED_|HAVE_|SUBMITTING|CA_)/;
 const POLL_MILLISECONDS = 200;
 
 /** Registers a CA helper under `nickname`, unless there is one. @returns the object path of the CA */
@@ -53,7 +58,7 @@ export async function removeKnownCa(certmonger: Certmonger, nickname: string): P
 }
 
 /** The object path of the CA of that nickname. */
-async function findCa(certmonger: Certmonger, nickname: string): Promise<string | undefined> {
+export async function findCa(certmonger: Certmonger, nickname: string): Promise<string | undefined> {
   const path = await certmonger.call<string>('find_ca_by_nickname', { signature: 's', body: [nickname] });
   return path || undefined;
 }
@@ -117,7 +122,10 @@ export async function untilMonitoring(
   for (;;) {
     const request = await trackingRequest(certmonger, path);
     if (request.status === MONITORING) return request;
-    if (request.stuck || Date.now() > until) throw notMonitoring(request, deadline);
+    if (request.stuck || ENROLLING.test(request.status) || Date.now() > until) {
+      await untrack(certmonger, request);
+      throw notMonitoring(request, deadline);
+    }
     await sleep(POLL_MILLISECONDS);
   }
 }

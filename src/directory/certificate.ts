@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { failure } from '../errors.ts';
@@ -27,10 +28,11 @@ export async function requestDirectoryCertificate(
   const folder = instanceFolder(instance);
   return withPrivateFolder(async (scratch) => {
     const request = `${scratch.path}/directory.csr`;
+    const noise = scratch.write('noise', randomBytes(64).toString('base64'));
     await host.run(
       'certutil',
       [
-        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-z', `${folder}/noise.txt`],
+        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-z', noise],
         ...['-k', 'rsa', '-g', String(KEY_BITS), '-s', subject, '-8', instance.hostname, '-a', '-o', request],
       ],
       { deadline: 120 },
@@ -80,12 +82,13 @@ export async function servesDirectoryCertificate(instance: DirectoryInstance): P
 /**
  * Connects as a client would: LDAPS, host name checked, nothing trusted but the CA.
  * @param caCertificate PEM
+ * @returns when the server's certificate expires
  * @throws CapstanError `directory-certificate-unverified`
  */
 export async function verifyDirectoryCertificate(
   instance: DirectoryInstance,
   caCertificate: string,
-): Promise<void> {
+): Promise<Date> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect({ host: instance.hostname, port: LDAPS_PORT, ca: caCertificate, timeout: 30_000 });
   socket.once('secureConnect', () => resolve());
@@ -93,6 +96,7 @@ export async function verifyDirectoryCertificate(
   socket.once('error', reject);
   try {
     await promise;
+    return new Date(socket.getPeerCertificate().valid_to);
   } catch (error) {
     throw failure(
       'directory-certificate-unverified',

@@ -1,7 +1,9 @@
+import { readdir } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
 import { pathExists, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { platform } from '../host/platform.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -65,7 +67,7 @@ export function dscreateAnswers(instance: DirectoryInstance, password: Secret): 
       config_version: '2',
       full_machine_name: instance.hostname,
       strict_host_checking: 'False',
-      selinux: 'False',
+      selinux: platform().family === 'redhat' ? 'True' : 'False',
       systemd: 'True',
       start: 'True',
     },
@@ -102,6 +104,24 @@ export async function createInstance(
   await host.run('dsctl', [instance.name, 'restart'], { deadline: 300 });
 }
 
+/** Everything that dscreate makes for an instance, but for its logs (lib389 `setup.py`, 1.4.4 and 2.x). */
+function instancePaths({ name }: DirectoryInstance): string[] {
+  return [
+    `/etc/dirsrv/slapd-${name}`,
+    `/var/lib/dirsrv/slapd-${name}`,
+    `/run/lock/dirsrv/slapd-${name}`,
+    `/dev/shm/slapd-${name}`,
+    `/etc/tmpfiles.d/dirsrv-${name}.conf`,
+    `/etc/systemd/system/multi-user.target.wants/${instanceUnit({ name })}`,
+  ];
+}
+
+/** Whether another instance of this host uses the self-signed CA. */
+async function otherInstances(): Promise<boolean> {
+  const names = await readdir('/etc/dirsrv').catch(() => []);
+  return names.some((name) => name.startsWith('slapd-'));
+}
+
 /**
  * Removes the instance with all its data, and dscreate's self-signed CA when it came with this instance.
  * @throws CapstanError `directory-not-removed`
@@ -115,10 +135,8 @@ export async function removeInstance(
     await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 300, accept: [0, 1] });
   }
   // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
-  for (const remains of [instanceFolder(instance), `/var/lib/dirsrv/slapd-${instance.name}`]) {
-    await removeTree(remains);
-  }
-  if (withSelfSignedCa) await removeTree(SELF_SIGNED_CA);
+  for (const remains of instancePaths(instance)) await removeTree(remains);
+  if (withSelfSignedCa && !(await otherInstances())) await removeTree(SELF_SIGNED_CA);
   const { exitCode } = await host.run('systemctl', ['is-active', '--quiet', instanceUnit(instance)], {
     accept: [0, 1, 3, 4],
   });

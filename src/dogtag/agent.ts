@@ -28,6 +28,8 @@ export async function takeOverAgent(
     const out = `${folder.path}/agent.p12`;
     await host.run('openssl', [
       ...['pkcs12', '-export', '-in', AGENT_CERTIFICATE, '-inkey', AGENT_KEY, '-name', AGENT_NICKNAME],
+      // OpenSSL 1.1 would encrypt the certificate with RC2, which OpenSSL 3 no longer reads.
+      ...['-keypbe', 'AES-256-CBC', '-certpbe', 'AES-256-CBC', '-macalg', 'sha256'],
       ...['-passout', `file:${passwordFile}`, '-out', out],
     ]);
     await writeFileAtomically(delivery, await readFile(out), { mode: 0o600 });
@@ -68,14 +70,14 @@ async function openPkcs12(
   half: readonly string[],
   password: Secret,
 ): Promise<string> {
-  const { stdout: version } = await host.run('openssl', ['version']);
-  // OpenSSL 3 keeps RC2 in its legacy provider; OpenSSL 1.1 has no such option.
-  const legacy = /^OpenSSL [3-9]/.test(version) ? ['-legacy'] : [];
   return withPrivateFolder(async (folder) => {
     const out = `${folder.path}/half.pem`;
-    await host.run('openssl', ['pkcs12', ...legacy, '-in', file, '-passin', 'stdin', ...half, '-out', out], {
-      input: password,
-    });
+    const open = (options: readonly string[]) =>
+      host.run('openssl', ['pkcs12', ...options, '-in', file, '-passin', 'stdin', ...half, '-out', out], {
+        input: password,
+      });
+    // OpenSSL 3 keeps the RC2 of older Dogtag in its legacy provider, which OpenSSL 1.1 and FIPS hosts do not have.
+    await open([]).catch((error: unknown) => open(['-legacy']).catch(() => Promise.reject(error)));
     return readFile(out, 'utf8');
   });
 }

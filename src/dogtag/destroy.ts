@@ -1,8 +1,8 @@
-import { failure } from '../errors.ts';
+import { failure, sentenceOf } from '../errors.ts';
 import { pathExists, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { stop } from '../host/services.ts';
+import { isActive, stop } from '../host/services.ts';
 import { instanceConfiguration, instancePins } from './nssdb.ts';
 
 /** The systemd unit of an instance. */
@@ -47,13 +47,18 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
   );
   // Stopped first, pkidestroy does not spend its time on a security domain that goes away with this CA.
   await stop(host, instanceUnit(instance)).catch(() => {});
-  await host.run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], {
-    deadline: 300,
-    accept: [0, 1],
-    onLine,
-  });
+  await host
+    .run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], { deadline: 300, accept: [0, 1], onLine })
+    .catch((error: unknown) => onLine(sentenceOf(error)));
   for (const path of await instanceRemains(instance)) await removeTree(path);
   await host.run('systemctl', ['reset-failed', instanceUnit(instance)], { accept: [0, 1] });
+  if (await isActive(host, instanceUnit(instance))) {
+    throw failure(
+      'dogtag-not-removed',
+      `${instanceUnit(instance)} still runs after its removal.`,
+      'Stop it, then run the command again.',
+    );
+  }
   const remains = await instanceRemains(instance);
   if (remains.length > 0) {
     throw failure(

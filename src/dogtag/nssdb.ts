@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { failure } from '../errors.ts';
-import { pathExists } from '../host/files.ts';
+import { pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { Secret } from '../secret/secret.ts';
@@ -78,6 +78,7 @@ export async function certificatePem(host: Host, instance: string, nickname: str
 }
 
 const SYSTEM_DATABASE = '/etc/pki/nssdb';
+const SYSTEM_FILES = ['cert9.db', 'key4.db', 'pkcs11.txt'];
 
 /**
  * Whether NSS's system database exists. Fedora ships it, Debian does not; without it certmonger
@@ -87,12 +88,21 @@ export async function hasSystemDatabase(): Promise<boolean> {
   return pathExists(`${SYSTEM_DATABASE}/cert9.db`);
 }
 
+/** Whether NSS's system database still holds nothing, as Capstan made it. @throws CapstanError `command-failed` */
+export async function isSystemDatabaseEmpty(host: Host): Promise<boolean> {
+  const { stdout } = await host.run('certutil', ['-L', '-d', `sql:${SYSTEM_DATABASE}`]);
+  return !/,.*,/.test(stdout.replace(/^.*SSL,S\/MIME.*$/m, ''));
+}
+
+/** Removes NSS's system database; its folder too, when nothing else is in it. */
+export async function removeSystemDatabase(): Promise<void> {
+  for (const file of SYSTEM_FILES) await removeTree(`${SYSTEM_DATABASE}/${file}`);
+  await removeEmptyFolder(SYSTEM_DATABASE);
+}
+
 /** Makes NSS's system database, empty, readable for all. @throws CapstanError `command-failed` */
 export async function makeSystemDatabase(host: Host): Promise<void> {
   await host.run('mkdir', ['-p', SYSTEM_DATABASE]);
   await host.run('certutil', ['-N', '--empty-password', '-d', `sql:${SYSTEM_DATABASE}`]);
-  await host.run('chmod', [
-    '644',
-    ...['cert9.db', 'key4.db', 'pkcs11.txt'].map((file) => `${SYSTEM_DATABASE}/${file}`),
-  ]);
+  await host.run('chmod', ['644', ...SYSTEM_FILES.map((file) => `${SYSTEM_DATABASE}/${file}`)]);
 }

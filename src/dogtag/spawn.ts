@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { CapstanError, failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
 import type { Host } from '../host/host.ts';
@@ -19,6 +19,7 @@ export async function spawn(
   deployment: Deployment,
   onLine: (line: string) => void,
 ): Promise<void> {
+  const begun = Date.now();
   await withPrivateFolder(async (folder) => {
     const file = folder.write('deployment.cfg', renderConfig(deployment.sections));
     await host
@@ -31,7 +32,7 @@ export async function spawn(
         },
       })
       .catch(async (error: unknown) => {
-        throw await spawnError(deployment, error);
+        throw await spawnError(deployment, error, begun);
       });
   });
 }
@@ -43,9 +44,9 @@ export function spokenLine(line: string): string | undefined {
   return said?.slice(0, 120);
 }
 
-async function spawnError(deployment: Deployment, error: unknown): Promise<unknown> {
+async function spawnError(deployment: Deployment, error: unknown, begun: number): Promise<unknown> {
   if (!(error instanceof CapstanError) || error.code !== 'command-failed') return error;
-  const cause = await lastSevereLine('/var/log/pki/pki-tomcat/ca');
+  const cause = await lastSevereLine('/var/log/pki/pki-tomcat/ca', begun);
   return failure(
     'pkispawn-failed',
     `pkispawn (${deployment.name}) failed${cause ? `: ${cause}` : `: ${withoutMarkup(error.message)}`}`,
@@ -54,14 +55,17 @@ async function spawnError(deployment: Deployment, error: unknown): Promise<unkno
   );
 }
 
-/** The last thing that the subsystem itself called severe: pkispawn's own words are often a raw HTML page. */
-async function lastSevereLine(folder: string): Promise<string | undefined> {
+/**
+ * The last thing that the subsystem itself called severe since `begun`: pkispawn's own words are often a raw HTML page,
+ * and the logs of an earlier instance are still there.
+ */
+async function lastSevereLine(folder: string, begun: number): Promise<string | undefined> {
   const files = await readdir(folder).catch(() => []);
   const newest = files
     .filter((file) => file.startsWith('debug.'))
     .sort()
     .at(-1);
-  if (!newest) return undefined;
+  if (!newest || (await stat(`${folder}/${newest}`)).mtimeMs < begun) return undefined;
   const lines = (await readFile(`${folder}/${newest}`, 'utf8')).split('\n');
   return lines.findLast((line) => line.includes(' SEVERE: '))?.replace(/^.* SEVERE: /, '');
 }

@@ -1,7 +1,9 @@
 import { access, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { withCertmonger } from '../certmonger/bus.ts';
-import { trackingRequests } from '../certmonger/tracking.ts';
+import { findCa, trackingRequests } from '../certmonger/tracking.ts';
 import { instanceExists, LDAP_PORT, LDAPS_PORT } from '../directory/instance.ts';
+import { AGENT_CERTIFICATE, AGENT_KEY } from '../dogtag/agent.ts';
 import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../dogtag/certificates.ts';
 import { caDeployments } from '../dogtag/deployment.ts';
 import { instanceRemains } from '../dogtag/destroy.ts';
@@ -17,10 +19,12 @@ import { PreflightError, refusal } from '../errors.ts';
 import { addressesOf, freeBytes, memoryBytes, ownAddresses, portsInUse } from '../host/facts.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { platform } from '../host/platform.ts';
 import { inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
 import {
   AGENT_PKCS12,
+  CA_FILE,
   directoryOf,
   dogtagOf,
   JOURNAL,
@@ -29,12 +33,17 @@ import {
   type ServerRequest,
 } from './site.ts';
 import { caDeployment } from './steps/authority.ts';
+import { CA_NICKNAME } from './steps/tracking.ts';
 
 const GIB = 1024 ** 3;
+/** Milliseconds; the difference of the time zones of two machines is less. */
+const DAY = 86_400_000;
 /** A Tomcat with a CA holds 0.7 GB, the directory 0.1 GB; measured with Dogtag 10.10.2. */
 const NEEDED_MEMORY = 1.5 * GIB;
 /** Databases, indexes and logs of a new CA take 0.12 GB; a year of logs and certificates more. */
 const NEEDED_DISK = 1 * GIB;
+/** Where the databases and logs of the directory and of Dogtag grow. */
+const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/var/log/pki'];
 /** LDAP, LDAPS, and Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
 const PORTS = [LDAP_PORT, LDAPS_PORT, 8005, 8009, 8080, 8443];
 
@@ -66,7 +75,7 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
     { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
     { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(request) },
     { id: 'resources', title: 'Memory and disk suffice', run: checkResources },
-    { id: 'clock', title: 'The clock is set', run: checkClock },
+    { id: 'clock', title: 'The clock is set', run: () => checkClock(host) },
     { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
     {
       id: 'configuration',
@@ -107,6 +116,9 @@ async function checkPrograms(host: Host): Promise<undefined> {
     });
     if (exitCode !== 0) missing.push(program);
   }
+  missing.push(
+    ...(await absent(['/usr/share/pki/ca', `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`])),
+  );
   if (missing.length > 0) {
     throw refusal(
       'programs-missing',
@@ -137,7 +149,20 @@ async function checkCertmonger(host: Host): Promise<string> {
   const version = parseCertmongerVersion(`${stdout}\n${stderr}`);
   requireSupported('certmonger', version);
   const ours = new Set(CA_CERTIFICATES.map(({ id }) => id));
-  const requests = await withCertmonger(trackingRequests, 30);
+  const { requests, ca } = await withCertmonger(
+    async (certmonger) => ({
+      requests: await trackingRequests(certmonger),
+      ca: await findCa(certmonger, CA_NICKNAME),
+    }),
+    30,
+  );
+  if (ca) {
+    throw refusal(
+      'tracking-exists',
+      `certmonger has a CA named ${CA_NICKNAME} already.`,
+      `Remove it with "getcert remove-ca -c ${CA_NICKNAME}".`,
+    );
+  }
   const strays = requests.filter(({ id, database }) => ours.has(id) || database === nssDatabase(INSTANCE));
   if (strays.length > 0) {
     throw refusal(
@@ -196,10 +221,10 @@ async function checkPorts(): Promise<undefined> {
 async function checkEarlier(request: ServerRequest): Promise<undefined> {
   const instance = directoryOf(request);
   const found = [
-    ...((await pathExists(JOURNAL)) ? [JOURNAL] : []),
+    ...(await present([JOURNAL])),
     ...((await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : []),
     ...(await instanceRemains(INSTANCE)),
-    ...((await pathExists(AGENT_PKCS12)) ? [AGENT_PKCS12] : []),
+    ...(await present([AGENT_PKCS12, CA_FILE, AGENT_CERTIFICATE, AGENT_KEY])),
   ];
   if (found.length > 0) {
     throw refusal(
@@ -210,9 +235,23 @@ async function checkEarlier(request: ServerRequest): Promise<undefined> {
   }
 }
 
+async function absent(paths: readonly string[]): Promise<string[]> {
+  const there = await present(paths);
+  return paths.filter((path) => !there.includes(path));
+}
+
+async function present(paths: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(paths.map(pathExists));
+  return paths.filter((_, index) => there[index]);
+}
+
 async function checkResources(): Promise<string> {
   const memory = memoryBytes();
-  const disk = await freeBytes('/var');
+  const full: string[] = [];
+  for (const folder of GROWING) {
+    const free = await freeBytes(await nearest(folder));
+    if (free < NEEDED_DISK) full.push(`${folder} (${gib(free)})`);
+  }
   const failures = [
     ...(memory < NEEDED_MEMORY
       ? [
@@ -223,32 +262,40 @@ async function checkResources(): Promise<string> {
           ),
         ]
       : []),
-    ...(disk < NEEDED_DISK
+    ...(full.length > 0
       ? [
           refusal(
             'disk-too-small',
-            `/var has ${gib(disk)} free; a CA needs ${gib(NEEDED_DISK)}.`,
-            'Make room on the file system of /var.',
+            `Less than ${gib(NEEDED_DISK)} is free for ${full.join(', ')}.`,
+            'Make room on these file systems.',
           ),
         ]
       : []),
   ];
   if (failures.length > 0) throw new PreflightError(failures);
-  return `${gib(memory)} of memory, ${gib(disk)} free in /var`;
+  return `${gib(memory)} of memory, ${gib(NEEDED_DISK)} or more free for data and logs`;
+}
+
+/** The folder, or the nearest above it that exists. */
+async function nearest(folder: string): Promise<string> {
+  return (await pathExists(folder)) ? folder : nearest(dirname(folder));
 }
 
 /** A clock before the birth of this very program is wrong, and every certificate would be too. */
-async function checkClock(): Promise<string> {
+async function checkClock(host: Host): Promise<string> {
   const { mtime } = await stat(new URL(import.meta.url));
   const now = new Date();
-  if (now < mtime && now.getUTCFullYear() < mtime.getUTCFullYear()) {
+  if (now.getTime() < mtime.getTime() - DAY) {
     throw refusal(
       'clock-not-set',
       `The clock says ${now.toISOString()}, which is before this version of Capstan was made.`,
       'Set the clock, best from a time server.',
     );
   }
-  return now.toISOString();
+  const { stdout } = await host.run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], {
+    accept: [0, 1],
+  });
+  return `${now.toISOString()}, ${stdout.trim() === 'yes' ? 'synchronised' : 'not synchronised with a time server'}`;
 }
 
 async function checkSystemDatabase(): Promise<string> {
@@ -260,6 +307,12 @@ async function checkConfiguration(request: ServerRequest): Promise<undefined> {
   caDeployments(await caDeployment(request, request.secrets, '/run'), await dogtagOf());
 }
 
+/** Sizes of the keys that an override asks for; a faulty one is told by the check of the configuration. */
+async function overriddenKeySizes({ override }: ServerRequest): Promise<number[]> {
+  const entries = override ? await readOverride(override).catch(() => []) : [];
+  return entries.filter(({ key }) => key.endsWith('_key_size')).map(({ value }) => Number(value));
+}
+
 async function checkToken(host: Host, request: ServerRequest): Promise<string> {
   const { token, freeSessions, warnings } = await inspectToken(host, {
     libraryPath: request.token.libraryPath,
@@ -267,15 +320,19 @@ async function checkToken(host: Host, request: ServerRequest): Promise<string> {
     pin: request.secrets.token,
     user: PKI_USER,
     deadline: request.token.deadline ?? MODULE_DEADLINE,
-    keySizes: [2048, request.keySize],
+    keySizes: [2048, request.keySize, ...(await overriddenKeySizes(request))],
     nicknames: CA_TOKEN_NICKNAMES,
   });
+  const rootWrites =
+    /SoftHSM/i.test(token.manufacturer) && !(await dogtagOf()).toolsAsPkiuser
+      ? ['this Dogtag writes to SoftHSM as root: its files must be readable for pkiuser all the same']
+      : [];
   const facts = [
     `${token.manufacturer} ${token.model}`.trim(),
     `serial ${token.serial}`,
     `free sessions ${freeSessions.all}`,
   ];
-  return [...facts, ...warnings].join(', ');
+  return [...facts, ...warnings, ...rootWrites].join(', ');
 }
 
 function gib(bytes: number): string {

@@ -71,10 +71,16 @@ export function siteFacts({ realm, domain, hostname, caSubject, subjectBase, key
 }
 
 /**
- * The journal of the server on this host.
- * @throws CapstanError `not-installed`, `journal-unreadable`
+ * The journal of the server on this host, which only root may read.
+ * @throws CapstanError `not-root`, `not-installed`, `journal-unreadable`
  */
 export async function installedServer(): Promise<{ journal: JournalFile; site: Site }> {
+  if (process.getuid?.() !== 0)
+    throw refusal(
+      'not-root',
+      'Only root can look into the server of this host.',
+      'Run the command with sudo.',
+    );
   const journal = await readJournal(JOURNAL);
   if (!journal) {
     throw failure(

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { withCertmonger } from '../certmonger/bus.ts';
 import { MONITORING, type TrackingRequest, trackingRequests } from '../certmonger/tracking.ts';
@@ -5,6 +6,7 @@ import { verifyDirectoryCertificate } from '../directory/certificate.ts';
 import { withLocalDirectory } from '../directory/client.ts';
 import { instanceUnit as directoryUnit } from '../directory/instance.ts';
 import { formatHsmRecord, type HsmRecord, readHsmRecord } from '../directory/record.ts';
+import { agentCredentials } from '../dogtag/agent.ts';
 import { CA_CERTIFICATES, INSTANCE, type SystemCertificate } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
@@ -46,8 +48,9 @@ const EXPIRY_DAYS = 21;
  * @throws CapstanError `not-installed`
  */
 export async function serverStatus(host: Host): Promise<Status> {
-  const { site } = await installedServer();
+  const { journal, site } = await installedServer();
   const found = await Promise.all([
+    installation(journal.journal.finished),
     services(host, site),
     directory(site),
     authority(host, site),
@@ -70,6 +73,13 @@ export async function hsmConfiguration(): Promise<HsmRecord> {
     'hsm-record-missing',
     `The directory of ${site.domain} has no HSM record: its CA keeps its keys elsewhere.`,
   );
+}
+
+async function installation(finished: string | undefined): Promise<Finding[]> {
+  const detail = finished
+    ? `finished ${finished}`
+    : 'did not come to its end; take it back with "capstan uninstall"';
+  return [{ area: 'service', name: 'installation', well: finished !== undefined, detail }];
 }
 
 async function services(host: Host, site: Site): Promise<Finding[]> {
@@ -98,9 +108,12 @@ async function directory(site: Site): Promise<Finding[]> {
       return record;
     }),
     finding('directory', 'LDAPS', async () => {
-      await verifyDirectoryCertificate(instance, await readFile(CA_FILE, 'utf8'));
-      return `serves ${instance.suffix}, its certificate verifies`;
+      const expires = await verifyDirectoryCertificate(instance, await readFile(CA_FILE, 'utf8'));
+      return `serves ${instance.suffix}, its certificate verifies and ${lasting(expires)}`;
     }),
+    finding('certificate', 'agent certificate', async () =>
+      lasting(new Date(new X509Certificate((await agentCredentials()).certificate).validTo)),
+    ),
   ]);
 }
 
@@ -155,6 +168,14 @@ function certificateFinding(
     serial: request.serial,
     expires: request.expires?.toISOString(),
   };
+}
+
+/** When a certificate that certmonger does not watch expires. @throws Error when that is soon */
+function lasting(expires: Date): string {
+  const days = daysLeft(expires);
+  if (days < EXPIRY_DAYS)
+    throw new Error(`the certificate expires in ${days} days and is not renewed by itself`);
+  return `expires ${expires.toISOString().slice(0, 10)}`;
 }
 
 /** certmonger names the internal token, when it names it, as NSS does. */

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { readFile, statfs } from 'node:fs/promises';
 import { networkInterfaces, totalmem } from 'node:os';
+import { refusal } from '../errors.ts';
 
 /** Bytes of memory of this host. */
 export function memoryBytes(): number {
@@ -26,9 +27,17 @@ export async function portsInUse(wanted: readonly number[]): Promise<number[]> {
   return wanted.filter((port) => listening.has(port));
 }
 
-/** The addresses that the resolver gives for a name; none where it does not know it. */
+/** The addresses that the resolver gives for a name; none where it does not know it. @throws CapstanError `resolver-failed` */
 export async function addressesOf(name: string): Promise<string[]> {
-  const found = await lookup(name, { all: true }).catch(() => []);
+  const found = await lookup(name, { all: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTFOUND' || error.code === 'ENODATA') return [];
+    throw refusal(
+      'resolver-failed',
+      `The resolver could not be asked for ${name}: ${error.message}`,
+      'Check /etc/resolv.conf and the name servers.',
+      error,
+    );
+  });
   return found.map(({ address }) => address);
 }
 

@@ -1,6 +1,6 @@
-import { readFile, unlink } from 'node:fs/promises';
+import { mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { failure } from '../errors.ts';
+import { failure, refusal } from '../errors.ts';
 import { pathExists, removeEmptyFolder, writeFileAtomically } from '../host/files.ts';
 import type { Facts } from './step.ts';
 
@@ -42,12 +42,19 @@ export interface JournalFile {
   remove(): Promise<void>;
 }
 
-/** Starts a journal. An older file in its place is replaced: look for it first with {@link readJournal}. */
+/**
+ * Starts a journal, exclusively: of two runs at the same time one begins.
+ * @throws CapstanError `already-running` when there is a journal in its place
+ */
 export async function createJournal(
   path: string,
   head: Pick<Journal, 'flow' | 'capstan' | 'site'>,
 ): Promise<JournalFile> {
   const file = journalFile(path, { version: 1, started: now(), ...head, steps: [] });
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, '', { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? alreadyRunning(path) : error;
+  });
   await save(file);
   return file;
 }
@@ -111,6 +118,14 @@ function isJournal(value: unknown): value is Journal {
     typeof journal.flow === 'string' &&
     typeof journal.site === 'object' &&
     Array.isArray(journal.steps)
+  );
+}
+
+function alreadyRunning(path: string) {
+  return refusal(
+    'already-running',
+    `Another run has begun on this host: its journal ${path} is there.`,
+    'Wait for it to end; "capstan status" and "capstan uninstall" tell more.',
   );
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openHost } from '../../src/host/host.ts';
 import {
   labDown,
@@ -140,7 +140,23 @@ describe('a lab with a shared token', () => {
     expect(await out(SHARED, 'ca1', 'pgrep -fx "sleep 4321"', [1])).toBe('');
   });
 
-  test('survives power cuts and reboots', async () => {
+  test('reboots when its administrator says so', async () => {
+    const before = await labRootPath(SHARED, 'ca1');
+    await out(SHARED, 'ca1', 'touch /run/gone /root/stays; systemctl reboot', [0, 1, 137, 143]).catch(
+      () => {},
+    );
+    await vi.waitFor(
+      async () => {
+        expect(await labRootPath(SHARED, 'ca1')).not.toBe(before);
+        expect(
+          await out(SHARED, 'ca1', 'systemctl is-system-running; ls /run/gone /root/stays', [2]),
+        ).toMatch(/^running\n\/root\/stays\n/);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
+  });
+
+  test('survives a power cut', async () => {
     await out(SHARED, 'ca1', 'echo kept > /root/kept');
     await labPower(host, SHARED, 'ca1', 'kill');
     await expect(labRootPath(SHARED, 'ca1')).rejects.toMatchObject({ code: 'lab-host-off', exit: 2 });
@@ -172,7 +188,13 @@ describe('a lab with a shared token', () => {
 describe('a lab with a network HSM', () => {
   beforeAll(async () => {
     await labDown(host, { lab: NETWORK });
-    await labUp(host, { lab: NETWORK, hosts: ['ca1'], hsm: 'network', bundle: 'none' });
+    const { created } = await labUp(host, {
+      lab: NETWORK,
+      hosts: ['ca1', 'hsm1'],
+      hsm: 'network',
+      bundle: 'none',
+    });
+    expect(created).toEqual(['hsm1', 'ca1']);
   });
   afterAll(() => labDown(host, { lab: NETWORK }));
 
@@ -197,6 +219,13 @@ describe('a lab with a network HSM', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     await labHsm(host, NETWORK, 'resume');
     expect(await waiting).toMatch(/label: +made/);
+  });
+
+  test('gets a new HSM with a blank token when the old one was removed', async () => {
+    await labDown(host, { lab: NETWORK, hosts: ['hsm1'] });
+    const again = await labUp(host, { lab: NETWORK, hosts: ['ca1'] });
+    expect(again).toMatchObject({ created: ['hsm1'], started: ['hsm1'] });
+    expect(await out(NETWORK, 'ca1', `${OBJECTS} -O`)).not.toMatch(/Object/);
   });
 });
 

@@ -19,8 +19,8 @@ import { toolchainRun } from '../../src/lab/toolchain.ts';
 /** This machine. */
 export const machine = openHost();
 
-/** The name of the lab that the tests build and remove. */
-export const LAB = 'tests';
+/** The name of the lab that the tests build and remove; another name lets two runs go side by side. */
+export const LAB = process.env.CAPSTAN_TEST_LAB ?? 'tests';
 
 /** Where a host keeps the values of the rehearsal. */
 export const VALUES = '/etc/capstan/lab';

@@ -1,30 +1,44 @@
-import { instanceUnit } from '../../directory/instance.ts';
+import { instanceUnit as directoryUnit } from '../../directory/instance.ts';
+import { INSTANCE } from '../../dogtag/certificates.ts';
+import { instanceUnit as dogtagUnit } from '../../dogtag/destroy.ts';
+import { removeEmptyFolder, removeTree, writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { disable, enable, isEnabled } from '../../host/services.ts';
 import type { Step } from '../../plan/step.ts';
 import { directoryOf, type Site } from '../site.ts';
 
+const DROP_IN_FOLDER = `/etc/systemd/system/${dogtagUnit(INSTANCE)}.d`;
+const DROP_IN = `${DROP_IN_FOLDER}/capstan.conf`;
+
 /**
- * Has systemd start everything at boot. pkispawn says that it does, but Debian leaves `pki-tomcatd.target`
- * disabled, and the CA stays down after a reboot (seen with 10.10.2).
+ * Has systemd start everything at boot, in order. pkispawn says that it does, but Debian leaves `pki-tomcatd.target`
+ * disabled, and the CA stays down after a reboot; and nothing orders Tomcat after the directory, without which the CA
+ * comes up dead while its unit says active (Dogtag 10.10.2 and later).
  */
 export function startAtBoot(host: Host, site: Site): Step {
-  const units = ['pki-tomcatd.target', instanceUnit(directoryOf(site)), 'certmonger.service'];
-  const missing = async () => {
-    const enabled = await Promise.all(units.map((unit) => isEnabled(host, unit)));
-    return units.filter((_, index) => !enabled[index]);
-  };
+  const directory = directoryUnit(directoryOf(site));
+  const units = ['pki-tomcatd.target', directory, 'certmonger.service'];
   return {
     id: 'start-at-boot',
     title: 'Have the services start at boot',
-    done: async () => (await missing()).length === 0,
+    done: async () => false,
     async apply(report) {
-      const added = await missing();
-      await report.remember({ enabled: added });
-      for (const unit of added) await enable(host, unit);
+      const enabled = await Promise.all(units.map((unit) => isEnabled(host, unit)));
+      const missing = units.filter((_, index) => !enabled[index]);
+      await report.remember({ enabled: missing });
+      await writeFileAtomically(DROP_IN, dropIn(directory));
+      await host.run('systemctl', ['daemon-reload']);
+      for (const unit of missing) await enable(host, unit);
     },
     async undo(report) {
       for (const unit of (report.facts.enabled ?? []) as string[]) await disable(host, unit);
+      await removeTree(DROP_IN);
+      await removeEmptyFolder(DROP_IN_FOLDER);
+      await host.run('systemctl', ['daemon-reload']);
     },
   };
+}
+
+function dropIn(directory: string): string {
+  return `# Written by Capstan: the CA cannot start without its directory.\n[Unit]\nWants=${directory}\nAfter=${directory}\n`;
 }

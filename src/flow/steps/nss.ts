@@ -1,5 +1,11 @@
-import { hasSystemDatabase, makeSystemDatabase } from '../../dogtag/nssdb.ts';
-import { removeTree } from '../../host/files.ts';
+import { withCertmonger } from '../../certmonger/bus.ts';
+import { trackingRequests } from '../../certmonger/tracking.ts';
+import {
+  hasSystemDatabase,
+  isSystemDatabaseEmpty,
+  makeSystemDatabase,
+  removeSystemDatabase,
+} from '../../dogtag/nssdb.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 
@@ -10,6 +16,11 @@ export function systemNssDatabase(host: Host): Step {
     title: 'Make the system NSS database /etc/pki/nssdb',
     done: hasSystemDatabase,
     apply: () => makeSystemDatabase(host),
-    undo: () => removeTree('/etc/pki/nssdb'),
+    async undo(report) {
+      if (!(await hasSystemDatabase())) return;
+      const requests = await withCertmonger(trackingRequests, 30);
+      if (requests.length === 0 && (await isSystemDatabaseEmpty(host))) await removeSystemDatabase();
+      else report.line('Left in place: others use it by now');
+    },
   };
 }

@@ -15,7 +15,7 @@ import type { Step } from '../../plan/step.ts';
 import { CA_FILE, type Site } from '../site.ts';
 
 /** What certmonger calls the CA of this cluster. */
-const CA_NICKNAME = 'capstan';
+export const CA_NICKNAME = 'capstan';
 
 /** Has certmonger track every system certificate, each in its own token. */
 export function tracking(site: Site): Step {
