@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { CapstanError, EXIT_FAILED, PreflightError, sentenceOf } from '../../src/errors.ts';
 import type { Log } from '../../src/host/log.ts';
 import { redact } from '../../src/secret/redaction.ts';
+import { cleanText } from './text.ts';
 
 /** What is told about one error. */
 export interface ErrorReport {
@@ -86,7 +87,7 @@ function detailLines({ causes, next }: ErrorReport): string[] {
 }
 
 function indented(text: string): string {
-  return text.trimEnd().replaceAll('\n', '\n    ');
+  return cleanText(text, '    ');
 }
 
 /** Writes the report to standard error, in colour where that is a terminal. */

@@ -8,7 +8,7 @@ import type { View } from './view.ts';
 /** One line an event on standard output, each with its time: for logs, pipes and terminals that cannot redraw. */
 export function plainView(write = (text: string): unknown => process.stdout.write(text)): View {
   return {
-    listen: (event) => write(`${timeOfDay()} ${redact(sentence(event)).replaceAll('\n', ' ')}\n`),
+    listen: (event) => write(`${timeOfDay()} ${cleanLine(sentence(event))}\n`),
     result: (summary) => write(`${redact(reportLines(summary).join('\n'))}\n`),
     error: printError,
     end: async () => {},
@@ -34,7 +34,7 @@ function sentence(event: PlanEvent): string {
     case 'step-started':
       return `step: ${event.title}`;
     case 'step-line':
-      return `  | ${cleanLine(event.line)}`;
+      return `  | ${event.line}`;
     case 'step-finished':
       return `step ${event.changed ? 'done' : 'already so'}: ${event.title} (${duration(event.seconds)})`;
     case 'step-failed':

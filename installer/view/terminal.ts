@@ -1,12 +1,14 @@
 import { styleText } from 'node:util';
-import { Listr, type ListrTask } from 'listr2';
+import { Listr, ListrDefaultRendererLogLevels, type ListrTask } from 'listr2';
 import type { PlanEvent } from '../../src/plan/step.ts';
 import { redact } from '../../src/secret/redaction.ts';
 import { printError } from './error.ts';
 import { reportLines } from './report.ts';
 import { type Outcome, type Slot, slot } from './slot.ts';
-import { cleanLine, duration } from './text.ts';
+import { cleanLine, cleanText, duration } from './text.ts';
 import type { View } from './view.ts';
+
+const NOT_REACHED = ListrDefaultRendererLogLevels.SKIPPED_WITHOUT_COLLAPSE;
 
 const SHOW_CURSOR = '\u001b[?25h';
 
@@ -60,7 +62,13 @@ export function terminalView(): View {
         start(event.id, `Take back: ${event.title}`);
       } else if (event.type === 'check-started' || event.type === 'step-started')
         start(event.id, event.title);
-      else running.get(event.id)?.finish(...endOf(event));
+      else {
+        running.get(event.id)?.finish(...endOf(event));
+        // The undo that follows may take minutes; the reason must not wait for the report at the end.
+        if (event.type === 'step-failed' || event.type === 'undo-failed') {
+          after(() => process.stdout.write(`  ${cleanText(event.message, '  ')}\n`));
+        }
+      }
     },
     result: (summary) => after(() => process.stdout.write(`\n${redact(reportLines(summary).join('\n'))}\n`)),
     error: (report) => after(() => printError(report)),
@@ -99,7 +107,14 @@ async function draw(slots: readonly Slot[]): Promise<void> {
     // The command ends the run on a signal, in its own way; listr2 would exit at once with 127.
     registerSignalListeners: false,
     exitOnError: false,
-    rendererOptions: { showErrorMessage: false, collapseSkips: false, showSkipMessage: false },
+    rendererOptions: {
+      showErrorMessage: false,
+      collapseSkips: false,
+      showSkipMessage: false,
+      // What never had its turn is no warning, as listr2 would have it.
+      icon: { [NOT_REACHED]: '◼' },
+      color: { [NOT_REACHED]: (text = '') => styleText('dim', text) },
+    },
   });
   await list.run();
 }

@@ -10,6 +10,11 @@ export function cleanLine(line: string): string {
     .trimEnd();
 }
 
+/** A text of several lines as it may be shown, each but the first one indented. */
+export function cleanText(text: string, indentation: string): string {
+  return text.trimEnd().split('\n').map(cleanLine).join(`\n${indentation}`);
+}
+
 /** A time span for people: `0.4 s`, `12.3 s`, `2 min 05 s`. */
 export function duration(seconds: number): string {
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;

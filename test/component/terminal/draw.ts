@@ -12,15 +12,24 @@ for (const id of ['root', 'ports']) {
   await pause(id === 'ports' ? 1200 : 20);
   view.listen({ type: 'check-passed', id, title: `Check ${id}`, fact: `fact of ${id}` });
 }
-const steps = ['directory', 'authority', 'tracking'].map((id) => ({ id, title: `Build ${id}` }));
+const steps = ['directory', 'authority', 'tracking', 'boot'].map((id) => ({ id, title: `Build ${id}` }));
 view.listen({ type: 'plan', steps });
 for (const { id, title } of steps.slice(0, 2)) {
   view.listen({ type: 'step-started', id, title });
   view.listen({ type: 'step-line', id, line: `\u001b[2J${id} says Sentinel.123 ${'long '.repeat(40)}` });
   await pause(300);
   if (id === 'directory') view.listen({ type: 'step-finished', id, title, seconds: 125.2, changed: true });
-  else view.listen({ type: 'step-failed', id, title, seconds: 1, code: 'broken', message: 'It broke.' });
+  else
+    view.listen({
+      type: 'step-failed',
+      id,
+      title,
+      seconds: 1,
+      code: 'broken',
+      message: 'It \u001b[2Jbroke.\nBadly.',
+    });
 }
+await pause(300);
 view.listen({ type: 'undo-started', id: 'directory', title: 'Build directory' });
 view.listen({ type: 'undo-finished', id: 'directory', title: 'Build directory', seconds: 0.5 });
 view.result({ title: 'The end', facts: [{ name: 'Token', value: 'HSM' }], next: ['Look around'] });

@@ -68,6 +68,11 @@ describe('errorLines', () => {
     ]);
   });
 
+  it('hands no escape of a program to the terminal', () => {
+    const error = failure('a-code', 'It printed: \u001b[2J\u001b]0;title\u0007no\rgood', 'Do \u0007it.');
+    expect(errorLines(describeError(error)).join('\n')).toMatch(/^[^\p{Cc}]*\n[^\p{Cc}]*$/u);
+  });
+
   it('puts causes and the next step below the sentence', () => {
     const error = refusal('a-code', 'A sentence.', 'A step.', new Error('a cause'));
     expect(errorLines(describeError(error))).toEqual([
