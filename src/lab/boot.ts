@@ -40,7 +40,7 @@ export async function bootHosts(
 }
 
 /** Whether a host is the network HSM's own. */
-export function isHsm(state: LabState, { name }: LabHost): boolean {
+function isHsm(state: LabState, { name }: LabHost): boolean {
   return state.hsm === 'network' && name === NETWORK_HSM.host;
 }
 

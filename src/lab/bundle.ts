@@ -14,7 +14,7 @@ const INSTALLED = 'opt/capstan';
 const LINK = 'usr/local/bin/capstan';
 
 /** Capstan's own files, as this program runs from them. */
-export interface OwnFiles {
+interface OwnFiles {
   /** The folder that holds package.json. */
   folder: string;
   version: string;
@@ -23,7 +23,7 @@ export interface OwnFiles {
 }
 
 /** Finds Capstan's own files: upwards from this one to the package's folder. */
-export async function ownFiles(): Promise<OwnFiles> {
+async function ownFiles(): Promise<OwnFiles> {
   let folder = import.meta.dirname;
   for (;;) {
     const manifest = await readFile(join(folder, 'package.json'), 'utf8').catch(() => undefined);

@@ -28,7 +28,7 @@ export interface DownRequest {
  * Removes hosts, or a whole lab: stops them, then takes away what was made for them. It goes as far as it can
  * after any crash, and reports at the end what it could not remove.
  * @returns the names of the hosts that were removed
- * @throws CapstanError `bad-lab-name`, `lab-host-missing`, `not-root`, `lab-remains`
+ * @throws CapstanError `bad-lab-name`, `lab-host-missing`, `not-root`, `interrupted`, `lab-remains`
  */
 export async function labDown(
   host: Host,

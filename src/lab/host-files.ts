@@ -15,7 +15,7 @@ export function hostsFile(hosts: readonly LabHost[]): string {
  * The folder below which a host's files can be written: its root while it runs, its upper layer while it is off
  * (an overlay's layers must not be written to while it is mounted).
  */
-export async function writableRoot(lab: string, name: string): Promise<string> {
+async function writableRoot(lab: string, name: string): Promise<string> {
   const machine = await findMachine(lab, name);
   return machine ? `/proc/${machine.leader}/root` : hostPlace(lab, name).upper;
 }

@@ -11,14 +11,13 @@ import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import { type LabState, requireState, requireWhole } from './state.ts';
 
 export type { Power } from './boot.ts';
-export { type DownRequest, labDown } from './down.ts';
+export { labDown } from './down.ts';
 export { type LabExecOptions, labExec } from './exec.ts';
-export { type ListedHost, type ListedLab, labList } from './list.ts';
+export { type ListedLab, labList } from './list.ts';
 export type { HsmAction } from './network-hsm.ts';
-export type { HsmKind, LabHost, LabState } from './state.ts';
+export type { HsmKind, LabState } from './state.ts';
 export { labAttach } from './terminal.ts';
 export { type LabRequest, type LabUp, labUp } from './up.ts';
-export { labPassword, libraryPath, type PasswordName } from './values.ts';
 
 /** Told each step, in a few words. */
 type OnLine = (line: string) => void;
@@ -52,7 +51,8 @@ export async function labSnapshot(
 
 /**
  * Puts a lab back to a snapshot and boots its hosts; see {@link restoreSnapshot}.
- * @throws CapstanError `bad-lab-name`, `not-root`, `bad-snapshot-name`, `snapshot-missing`, `snapshot-image-missing`
+ * @throws CapstanError `bad-lab-name`, `not-root`, `interrupted`, `bad-snapshot-name`, `snapshot-missing`,
+ *   `snapshot-image-missing`
  */
 export async function labRestore(
   host: Host,
@@ -94,7 +94,10 @@ export async function labTokenReset(host: Host, lab: string): Promise<void> {
   return change(host, lab, (state) => blankToken(host, state));
 }
 
-/** Works on a lab that exists and is whole, while nobody else does. */
+/**
+ * Works on a lab that exists and is whole, while nobody else does.
+ * @throws CapstanError `not-root`, `bad-lab-name`, `lab-missing`, `lab-half-restored`, `interrupted`
+ */
 async function change<T>(
   host: Host,
   lab: string,

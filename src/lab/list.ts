@@ -23,7 +23,7 @@ export interface ListedLab {
 }
 
 /** One lab as it is now. */
-export async function describeLab(name: string): Promise<ListedLab> {
+async function describeLab(name: string): Promise<ListedLab> {
   const state = await readState(name).catch(() => undefined);
   const hosts = await Promise.all(
     (state?.hosts ?? []).map(async (one): Promise<ListedHost> => {
