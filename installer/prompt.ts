@@ -35,17 +35,9 @@ export function canAsk(
 
 /**
  * Opens the questions of a run. Its functions throw CapstanError `interrupted` (exit code 130) on Ctrl+C or when
- * `signal` aborts, with the terminal as it was, and `secret-not-confirmed`.
- * @throws CapstanError `no-terminal`
+ * `signal` aborts, with the terminal as it was, and `secret-not-confirmed`. Call it only where {@link canAsk}.
  */
 export function openAsker(signal?: AbortSignal): Asker {
-  if (!canAsk()) {
-    throw refusal(
-      'no-terminal',
-      'Nobody can be asked: standard input or standard output is not a terminal.',
-      'Give every value as an option and every password with its -file option, and add --unattended.',
-    );
-  }
   const context = signal ? { signal } : {};
   return {
     text: ({ what, fallback, flaw }) =>

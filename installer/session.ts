@@ -1,4 +1,4 @@
-import { CapstanError, refusal } from '../src/errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
 import { type Log, noLog, openLog } from '../src/host/log.ts';
 import type { OutputValues } from './options/output.ts';
@@ -52,6 +52,26 @@ export async function runSession(
   }
 }
 
+/**
+ * Works on this machine for a command that has neither a live view nor a log. The first SIGINT, SIGTERM or SIGHUP ends
+ * what runs on it, the second one the program; either way no file with a secret is left behind.
+ * @throws CapstanError `interrupted` where the work took the interruption for a finding
+ */
+export async function withHost<Result>(work: (host: Host) => Promise<Result>): Promise<Result> {
+  const signals = watchSignals();
+  try {
+    const result = await work(openHost(noLog, signals.signal));
+    if (!signals.signal.aborted) return result;
+  } finally {
+    signals.release();
+  }
+  throw new CapstanError({
+    code: 'interrupted',
+    message: 'The command was interrupted.',
+    exit: EXIT_INTERRUPTED,
+  });
+}
+
 function openRunLog(command: string, named: string | undefined): Log {
   if (named === undefined && process.getuid?.() !== 0) {
     throw refusal(
@@ -80,7 +100,7 @@ function storyOf(error: unknown): string {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** The first signal asks the run to stop at a safe point; the second one ends the program at once. */
-function watchSignals(tell: (name: string) => void): { signal: AbortSignal; release(): void } {
+function watchSignals(tell: (name: string) => void = () => {}): { signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals) => {
     tell(name);

@@ -1,6 +1,4 @@
 import { Argument, Command, Option } from 'commander';
-import { EXIT_INTERRUPTED } from '../../src/errors.ts';
-import { type Host, openHost } from '../../src/host/host.ts';
 import {
   type HsmAction,
   type HsmKind,
@@ -16,6 +14,7 @@ import {
   labUp,
 } from '../../src/lab/lab.ts';
 import { DEFAULT_LAB, VALUES_FOLDER } from '../../src/lab/settings.ts';
+import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
 
 const DESCRIPTION =
@@ -200,22 +199,6 @@ function down(): Command {
       const removed = await withHost((host) => labDown(host, { ...options, hosts }, tell));
       tell(removed.length === 0 ? 'There was no host to remove.' : `Removed: ${removed.join(', ')}.`);
     });
-}
-
-/** Works on this machine. The first SIGINT, SIGTERM or SIGHUP ends what runs on it, the second one this program. */
-async function withHost<T>(work: (host: Host) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const abort = () => {
-    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    controller.abort();
-  };
-  for (const signal of signals) process.on(signal, abort);
-  try {
-    return await work(openHost(undefined, controller.signal));
-  } finally {
-    for (const signal of signals) process.off(signal, abort);
-  }
 }
 
 /** Progress is told to people, on standard error. */

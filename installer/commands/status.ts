@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { CertificateFinding, Finding, Status } from '../../src/flow/status.ts';
-import { openHost } from '../../src/host/host.ts';
+import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
 
 const HELP_TAIL = `
@@ -9,7 +9,8 @@ answer, know its certificate profiles and make a signature with a key on the HSM
 the directory over verified LDAPS; the HSM record; and each system certificate with
 its token, its tracking by certmonger and its expiry. Nothing is changed.
 
-Exit codes: 0 all is well, 1 something is unwell or there is no server.`;
+Exit codes: 0 all is well, 1 something is unwell or there is no server,
+130 interrupted.`;
 
 /** The command `capstan status`. */
 export function command(): Command {
@@ -21,7 +22,7 @@ export function command(): Command {
     .addHelpText('after', HELP_TAIL)
     .action(async ({ output }: { output: 'table' | 'json' }) => {
       const { serverStatus } = await import('../../src/flow/status.ts');
-      const status = await serverStatus(openHost());
+      const status = await withHost(serverStatus);
       process.stdout.write(output === 'json' ? `${JSON.stringify(status)}\n` : `${statusText(status)}\n`);
       process.exitCode = status.well ? 0 : 1;
     });

@@ -21,11 +21,6 @@ export class Secret {
     return this.#value;
   }
 
-  /** Whether both hold the same value. */
-  equals(other: Secret): boolean {
-    return this.#value === other.#value;
-  }
-
   /** Lets go of the value in the redaction table, for secrets that lived for one call only. */
   forget(): void {
     forgetSecret(this.#value);

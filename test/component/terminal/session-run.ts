@@ -1,14 +1,27 @@
 /** A run that works until it is ended; an argument makes it one that does not listen, or that fails. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { runSession } from '../../../installer/session.ts';
-import { failure } from '../../../src/errors.ts';
+import { runSession, withHost } from '../../../installer/session.ts';
+import { type CapstanError, failure } from '../../../src/errors.ts';
 import { withPrivateFolder } from '../../../src/secret/private-file.ts';
 
-process.exitCode = await runSession(
-  'rehearsal',
-  { output: 'json', logFile: process.argv[2] ?? '' },
-  async (session) => {
+/** As `status` does: no log, and an interruption taken for a finding. */
+async function look(): Promise<number> {
+  const work = withHost((host) =>
+    withPrivateFolder(async (folder) => {
+      folder.write('pin', 'x');
+      process.stdout.write(`folder ${folder.path}\n`);
+      return host.run('sleep', ['60'], { deadline: 90 }).catch(() => 'unwell');
+    }),
+  );
+  return work.then(
+    () => 1,
+    (error: CapstanError) => error.exit,
+  );
+}
+
+const run = () =>
+  runSession('rehearsal', { output: 'json', logFile: process.argv[2] ?? '' }, async (session) => {
     const host = session.openHost();
     return withPrivateFolder(async (folder) => {
       folder.write('pin', 'x');
@@ -21,5 +34,6 @@ process.exitCode = await runSession(
       await host.run('sleep', ['60'], { deadline: 90 });
       return undefined;
     });
-  },
-);
+  });
+
+process.exitCode = await (process.argv[3] === 'look' ? look() : run());

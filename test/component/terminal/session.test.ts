@@ -62,6 +62,13 @@ describe('a run', () => {
     expect(existsSync(secretFolder)).toBe(false);
   }, 30_000);
 
+  it('without a log leaves no secret behind either, and is interrupted, not unwell', async () => {
+    const { code, secretFolder } = await ended('look', ['SIGINT']);
+    expect(code).toBe(130);
+    expect(secretFolder).toMatch(/capstan-/);
+    expect(existsSync(secretFolder)).toBe(false);
+  }, 30_000);
+
   it('tells a defect as one, with the stack in the log', async () => {
     const { code, events, log } = await ended('defect', []);
     expect(code).toBe(1);
