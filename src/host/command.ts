@@ -1,5 +1,5 @@
 import { execa, type Options } from 'execa';
-import { CapstanError, failure, refusal } from '../errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
 import { lineRedactor, redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Log } from './log.ts';
@@ -50,11 +50,13 @@ const SETTLING = 2000;
  * The one way to run a program: argument array, deadline, clean environment, captured and logged output.
  * The program gets a session of its own: no terminal to ask at, no Ctrl+C but through `signal`, and what it started
  * in its process group ends with it.
- * @param signal ends a running program when it aborts
+ * @param signal ends a running program when it aborts; none is started afterwards
  * @throws (from the returned function) CapstanError `command-missing`, `command-failed`, `command-deadline`, `command-interrupted`
  */
 export function commandRunner(log: Log, signal?: AbortSignal): Run {
   return async (file, args, options = {}) => {
+    // A quick program might do its work before it is ended.
+    if (signal?.aborted) throw interrupted(file);
     const shown = redact([file, ...args].map(quoted).join(' '));
     log.write(`run ${shown}`);
     const program = execa(file, args as string[], execaOptions(options, signal));
@@ -142,9 +144,7 @@ interface Ended {
 
 /** The error of a program that did not do what was asked, composed from the facts of its end. */
 function commandError(file: string, result: Ended, options: CommandOptions): CapstanError {
-  if (result.isCanceled) {
-    return new CapstanError({ code: 'command-interrupted', message: `${file} was interrupted.`, exit: 130 });
-  }
+  if (result.isCanceled) return interrupted(file);
   if (result.timedOut) {
     return failure(
       'command-deadline',
@@ -168,6 +168,14 @@ function commandError(file: string, result: Ended, options: CommandOptions): Cap
       ? `was ended by ${result.signal}`
       : `failed with exit code ${result.exitCode}`;
   return failure('command-failed', `${file} ${end}${lastWords ? `: ${lastWords}` : ''}`);
+}
+
+function interrupted(file: string): CapstanError {
+  return new CapstanError({
+    code: 'command-interrupted',
+    message: `${file} was interrupted.`,
+    exit: EXIT_INTERRUPTED,
+  });
 }
 
 /** Redacted before it is cut: the rest of a secret of several lines would not be recognised. */

@@ -79,6 +79,14 @@ it('is interrupted with all that it started, with the exit code of an interrupti
   expect(lives(log.at(-1) ?? '')).toBe(false);
 });
 
+it('starts nothing after an interruption', async () => {
+  const file = join(folder, 'made');
+  const { error } = await shell(`touch ${file}`, {}, AbortSignal.abort());
+  expect(error).toMatchObject({ code: 'command-interrupted', exit: 130 });
+  await pause(100);
+  expect(existsSync(file)).toBe(false);
+});
+
 it('gives a program no terminal to ask at', async () => {
   const { result } = await shell('(: < /dev/tty) 2>/dev/null && echo asked; ps -o sid= -p $$; echo $$');
   const [session, pid, ...others] = result?.stdout.trim().split(/\s+/) ?? [];

@@ -204,3 +204,11 @@ test('a second login repeats the outcome of the first without asking the token',
     expect(loginCount()).toBe(1);
   });
 });
+
+test('an interruption is no finding, whether the library or the look for its user is interrupted', async () => {
+  const { host } = hostWithLog(AbortSignal.abort());
+  const request = { libraryPath: SOFTHSM, env: tokens.env, label: 'hsm', pin, keySizes: [], nicknames: [] };
+  expect(await errorOf(inspectToken(host, request))).toMatchObject({ code: 'module-interrupted', exit: 130 });
+  const asUser = inspectToken(host, { ...request, user: 'nobody' });
+  expect(await errorOf(asUser)).toMatchObject({ code: 'command-interrupted', exit: 130 });
+});
