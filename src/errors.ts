@@ -52,6 +52,11 @@ export function failure(code: string, message: string, next?: string, cause?: un
   return new CapstanError({ code, message, ...(next && { next }), ...(cause !== undefined && { cause }) });
 }
 
+/** Whether a person or the system ended the run: no finding to be collected with others, but the end of everything. */
+export function isInterruption(thrown: unknown): boolean {
+  return thrown instanceof CapstanError && thrown.exit === EXIT_INTERRUPTED;
+}
+
 /** The sentence of anything that was thrown. */
 export function sentenceOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -22,8 +22,8 @@ const NAME = 'server-install';
 
 const DESCRIPTION =
   'Builds the first server of a cluster on this host: a directory, and a certificate authority whose signing, ' +
-  'OCSP, audit and subsystem keys are made on the token and never leave it. Certificates are tracked and ' +
-  'renewed by certmonger.';
+  'OCSP, audit and subsystem keys are made on the token and never leave it. Certificates are tracked ' +
+  'by certmonger.';
 
 const HELP_TAIL = `
 What happens:

@@ -16,7 +16,7 @@ export function outputOptions(command: Command, logFile: string): Command {
     .optionsGroup('Run:')
     .option('-U, --unattended', 'never ask; refuse when something is missing')
     .option('--dry-run', 'check everything, show the steps, change nothing')
-    .option('--keep', 'leave what was built when a step fails, to look at or to resume')
+    .option('--keep', 'leave what was built when a step fails, to look at it')
     .addOption(outputKindOption())
     .option('--log-file <file>', `where the run is logged (default: ${logFile})`);
 }

@@ -1,4 +1,4 @@
-import { CapstanError, EXIT_INTERRUPTED, PreflightError } from '../../src/errors.ts';
+import { CapstanError, isInterruption, PreflightError } from '../../src/errors.ts';
 
 /**
  * Reads several values in order and reports all that is wrong with them together.
@@ -15,7 +15,7 @@ export async function together<Values extends object>(
     try {
       values[name] = await readers[name]();
     } catch (error) {
-      if (stopAtFirst || !(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
+      if (stopAtFirst || !(error instanceof CapstanError) || isInterruption(error)) throw error;
       errors.push(...(error instanceof PreflightError ? error.failures : [error]));
     }
   }

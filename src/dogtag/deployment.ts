@@ -68,11 +68,10 @@ export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'su
  * internal token. Dogtag up to 11.2 takes `pki_sslserver_token=internal` for the default token, so that two runs are
  * needed: the installation knows the HSM; the configuration has `internal` for its default token, and every key that
  * belongs on the HSM named (seen on 10.10.2 with stock files; the module and the PIN are in place by then).
- * @throws CapstanError `token-name`, `password-unsuitable`, `dn-invalid`
+ * @throws CapstanError `password-unsuitable`, `dn-invalid`
  */
 export function caDeployments(wanted: CaDeployment, profile: DogtagProfile): Deployment[] {
   const ca = { ...wanted, caSubject: normal(wanted.caSubject), subjectBase: normal(wanted.subjectBase) };
-  checkTokenLabel(ca.token.label);
   checkPasswords(ca);
   if (profile.tlsKey === 'plain') {
     return [
@@ -218,19 +217,6 @@ function checkPasswords(ca: CaDeployment): void {
       );
     }
   }
-}
-
-/** Dogtag splits nicknames at `:`, password.conf splits at `=`, and `internal` is its name for its own token. */
-function checkTokenLabel(label: string): void {
-  const internal = ['', 'internal', 'internal key storage token'].includes(label.toLowerCase());
-  if (!internal && !/[:;=]/.test(label)) return;
-  throw refusal(
-    'token-name',
-    internal
-      ? `The token name ${JSON.stringify(label)} means the internal token to Dogtag.`
-      : `The token name ${JSON.stringify(label)} holds one of : ; = which Dogtag cannot keep apart.`,
-    'Give the token another label.',
-  );
 }
 
 /**

@@ -32,13 +32,6 @@ const CHANGES = {
     after: '/ca/v2',
     source: 'REST API v2 is there from 11.6; v1 can be switched off from 11.10',
   },
-  /** Whether pkispawn refuses an HSM without `pki_hsm_modulename` and `pki_hsm_libfile`. */
-  moduleNameMandatory: {
-    since: [11, 3, 0],
-    before: true,
-    after: false,
-    source: 'scriptlets/initialization.py verify_sensitive_data of 10.10.2, seen',
-  },
   /** Whether certificates and requests can have random identifiers (`pki_cert_id_generator`). */
   randomSerialNumbers: {
     since: [11, 2, 0],
@@ -62,8 +55,6 @@ const CHANGES = {
     after: false,
     source: 'default.cfg of 10.10.2, seen; removed in 11.3',
   },
-  /** Whether an empty `pki_<tag>_token` means the internal token instead of `pki_token_name`. */
-  emptyTokenIsInternal: { since: [11, 7, 0], before: false, after: true, source: 'commit 324c209d91' },
 } as const satisfies Record<string, Change>;
 
 interface Change {

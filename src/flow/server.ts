@@ -67,7 +67,7 @@ export async function serverInstall(
   await runChecks(serverChecks(host, request), listen);
   const steps = serverSteps(host, request, () => request.secrets, { mode: 'keep' });
   listen({ type: 'plan', steps: steps.map(({ id, title }) => ({ id, title })) });
-  if (dryRun) return dryRunReport(steps);
+  if (dryRun) return DRY_RUN_REPORT;
   const journal = await createJournal(JOURNAL, {
     flow: 'server-install',
     capstan: version(),
@@ -101,7 +101,7 @@ async function takenBack(
     return withNext(error, 'Everything was taken back; the host is as it was before.');
   return withNext(
     error,
-    `Not all could be taken back: ${failures.map(({ message }) => message).join(' ')} Remove the cause, then run "capstan uninstall --purge-token --token-password-file FILE".`,
+    `Not all could be taken back: ${failures.map(({ message }) => message.replace(/\.?$/, '.')).join(' ')} Remove the cause, then run "capstan uninstall --purge-token --token-password-file FILE".`,
   );
 }
 
@@ -120,13 +120,11 @@ function withNext(error: unknown, addition: string): unknown {
   return new CapstanError({ code, message, exit, next: [next, addition].filter(Boolean).join(' '), cause });
 }
 
-function dryRunReport(steps: readonly Step[]): Report {
-  return {
-    title: 'All checks passed; nothing was changed.',
-    facts: steps.map(({ title }, index) => ({ name: `Step ${index + 1}`, value: title })),
-    next: ['Run the same command without --dry-run.'],
-  };
-}
+const DRY_RUN_REPORT: Report = {
+  title: 'All checks passed; nothing was changed.',
+  facts: [],
+  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
+};
 
 function installedReport(request: ServerRequest): Report {
   const { hostname, caSubject, keySize, token, realm } = request;

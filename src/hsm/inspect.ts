@@ -1,4 +1,4 @@
-import { CapstanError, EXIT_INTERRUPTED, PreflightError } from '../errors.ts';
+import { CapstanError, isInterruption, PreflightError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Secret } from '../secret/secret.ts';
 import { type Module, withModule } from './module.ts';
@@ -72,7 +72,7 @@ async function attempt<Result>(
   try {
     return await check();
   } catch (error) {
-    if (!(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
+    if (!(error instanceof CapstanError) || isInterruption(error)) throw error;
     // A library that died answers every further question with the same error.
     if (!failures.some(({ message }) => message === error.message)) failures.push(error);
     return undefined;

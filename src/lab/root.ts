@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CapstanError, refusal } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
@@ -108,7 +108,7 @@ async function requireArchive(host: Host, mirror: string, suite: string): Promis
     );
   } finally {
     const names = (await readdir(folder)).filter((name) => name.startsWith(`.InRelease-${process.pid}`));
-    await host.run('rm', ['-f', ...names.map((name) => join(folder, name))]);
+    for (const name of names) await rm(join(folder, name), { force: true });
   }
 }
 

@@ -30,7 +30,7 @@ export async function ensureTokenView(host: Host, state: LabState): Promise<bool
     '-o',
     'allow_other',
   ];
-  await host.run('setsid', ['bindfs', ...options, token, tokenView]);
+  await host.run('bindfs', [...options, token, tokenView]);
   return true;
 }
 

@@ -1,4 +1,11 @@
-import { CapstanError, EXIT_INTERRUPTED, failure, PreflightError, sentenceOf } from '../errors.ts';
+import {
+  CapstanError,
+  EXIT_INTERRUPTED,
+  failure,
+  isInterruption,
+  PreflightError,
+  sentenceOf,
+} from '../errors.ts';
 import type { JournalFile } from './journal.ts';
 import type { Check, Listener, Step, StepReport } from './step.ts';
 
@@ -26,10 +33,6 @@ export async function runChecks(checks: readonly Check[], listen: Listener): Pro
     }
   }
   if (failures.length > 0) throw new PreflightError(failures);
-}
-
-function isInterruption(error: unknown): boolean {
-  return error instanceof CapstanError && error.exit === EXIT_INTERRUPTED;
 }
 
 function sameFailure(one: CapstanError, other: CapstanError): boolean {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { CapstanError, EXIT_INTERRUPTED, PreflightError, refusal } from '../errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, isInterruption, PreflightError, refusal } from '../errors.ts';
 import { Secret } from './secret.ts';
 import { flawOfSecret, LONGEST_SECRET_FILE, readSecretFile, singleLine } from './secret-file.ts';
 
@@ -54,7 +54,7 @@ export async function collectSecrets<Name extends string>(
       if (value === undefined) missing.push([name, request]);
       else found[name] = accept(value, request);
     } catch (error) {
-      if (!(error instanceof CapstanError) || error.exit === EXIT_INTERRUPTED) throw error;
+      if (!(error instanceof CapstanError) || isInterruption(error)) throw error;
       errors.push(error);
     }
   }

@@ -4,12 +4,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { labHsm } from '../../src/lab/lab.ts';
 import {
   freshLab,
+  holdersOf,
   inHost,
   installOptions,
   LAB,
   lastEvent,
   machine,
   removeLab,
+  SECRETS,
   sh,
   VALUES,
   value,
@@ -63,6 +65,8 @@ test('an interrupted installation takes everything back, the objects on the toke
     ),
   ).toBe('');
   expect(await state()).toBe(before);
+  for (const secret of SECRETS)
+    expect([secret, await holdersOf('ca1', `${VALUES}/${secret}`)]).toEqual([secret, []]);
 });
 
 test('the CA is built on the network HSM', async () => {

@@ -98,6 +98,24 @@ describe('the token', () => {
     expect(await codesOf({ options: { '--library-path': '/etc/hosts' } })).toEqual(['module-load-failed']);
   });
 
+  test('a library that pkiuser may not read', async () => {
+    const path = await putModule('ca1', 'private.so', {
+      source: 'shim',
+      settings: { SHIM_LIBRARY: library },
+    });
+    await sh('ca1', `chmod 600 ${path}`);
+    expect(await codesOf({ options: { '--library-path': path } })).toEqual(['module-unreadable']);
+  });
+
+  test('a PIN that password.conf cannot carry', async () => {
+    await sh('ca1', `umask 077; printf 'Pïn-1234' > /run/pin; printf 'Pin-1234\\\\' > /run/pin2`);
+    for (const file of ['/run/pin', '/run/pin2']) {
+      expect(await codesOf({ options: { '--token-password-file': file } })).toContain(
+        'token-password-invalid',
+      );
+    }
+  });
+
   test('a library that hangs in C_Initialize is given up at its deadline', async () => {
     const path = await putModule('ca1', 'hangs.so', {
       source: 'misbehaves',
@@ -227,6 +245,20 @@ describe('the host', () => {
     await sh('ca1', 'rmdir /etc/pki/pki-tomcat');
   });
 
+  test('a program that is not installed', async () => {
+    await sh('ca1', 'mv /usr/sbin/dscreate /root/');
+    const [found] = await refused({});
+    await sh('ca1', 'mv /root/dscreate /usr/sbin/');
+    expect(found).toMatchObject({ code: 'programs-missing', message: expect.stringContaining('dscreate') });
+  });
+
+  test('a file system that is nearly full', async () => {
+    await sh('ca1', 'mkdir -p /var/log/pki; mount -t tmpfs -o size=10m tmpfs /var/log/pki');
+    const [found] = await refused({});
+    await sh('ca1', 'umount /var/log/pki');
+    expect(found).toMatchObject({ code: 'disk-too-small', message: expect.stringContaining('/var/log/pki') });
+  });
+
   test('an unsupported Dogtag', async () => {
     await sh(
       'ca1',
@@ -260,6 +292,10 @@ describe('the request', () => {
         message: expect.stringContaining('pki_token_name'),
       });
     }
+    await sh('ca1', `printf '[Nonsense\npki_x' > /run/override.cfg`);
+    expect(await codesOf({ extra: ['--pki-config-override', '/run/override.cfg'] })).toEqual([
+      'config-syntax',
+    ]);
     expect(await codesOf({ extra: ['--pki-config-override', 'override.cfg'] })).toEqual([
       'override-path-invalid',
     ]);
@@ -288,6 +324,47 @@ describe('the request', () => {
     const codes = await codesOf({ options: { '--hostname': 'ca9.example.test', '--token-name': 'nowhere' } });
     await sh('ca1', 'rmdir /var/lib/pki/pki-tomcat');
     expect(codes.toSorted()).toEqual(['already-installed', 'hostname-unresolvable', 'token-not-found']);
+  });
+
+  test('secrets come from systemd, too', async () => {
+    const options = await installOptions({
+      '--token-password-file': undefined,
+      '--ds-password-file': undefined,
+      '--admin-password-file': undefined,
+    });
+    const credentials = ['token-password', 'ds-password', 'admin-password'].flatMap((name) => [
+      '-p',
+      `LoadCredential=${name}:${VALUES}/${name}`,
+    ]);
+    const argv = [
+      'systemd-run',
+      '--quiet',
+      '--wait',
+      '--pipe',
+      ...credentials,
+      'capstan',
+      'server-install',
+      '--unattended',
+      '--dry-run',
+      '--output',
+      'json',
+      ...options,
+    ];
+    expect(lastEvent((await inHost('ca1', argv)).stdout)).toMatchObject({ type: 'result' });
+  });
+
+  test('one secret can come from standard input', async () => {
+    const argv = [
+      'capstan',
+      'server-install',
+      '--unattended',
+      '--dry-run',
+      '--output',
+      'json',
+      ...(await installOptions({ '--token-password-file': '-' })),
+    ];
+    const result = await inHost('ca1', argv, { input: await value('token-password') });
+    expect(lastEvent(result.stdout)).toMatchObject({ type: 'result' });
   });
 
   test('nothing is wrong: a dry run changes nothing and ends well', async () => {

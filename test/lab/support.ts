@@ -84,6 +84,38 @@ export function lastEvent(stdout: string): {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}');
 }
 
+/** The secrets of the rehearsal, as their files are called. */
+export const SECRETS = ['token-password', 'so-pin', 'ds-password', 'admin-password'];
+
+/**
+ * The files of a host that hold one of the secrets, beside the rehearsal's own: names of numbered files of one folder
+ * as that folder, and `journal` where the system's journal has it in any field.
+ */
+export async function holdersOf(name: string, secretFile: string): Promise<string[]> {
+  const places = [
+    '/boot',
+    '/dev/shm',
+    '/etc',
+    '/home',
+    '/media',
+    '/mnt',
+    '/opt',
+    '/root',
+    '/run',
+    '/srv',
+    '/tmp',
+    '/usr',
+    '/var',
+  ];
+  const found = await sh(
+    name,
+    `grep -rlaFf ${secretFile} ${places.join(' ')} 2>/dev/null | grep -vFx ${secretFile} | grep -v '^${VALUES}/' | sed 's#/[0-9-]*$##' | sort -u || true
+     journalctl -o export --all | grep -qaFf ${secretFile} && echo journal || true`,
+    { deadline: 120 },
+  );
+  return found.split('\n').filter(Boolean);
+}
+
 /** A test module of `test/component/hsm/modules`, and the variables that tell it how to behave. */
 export interface TestModule {
   source: 'no-pkcs11' | 'misbehaves' | 'shim';

@@ -139,15 +139,6 @@ describe('subjects and names', () => {
     });
   });
 
-  test('of a token that Dogtag cannot keep apart are refused', () => {
-    for (const label of ['a:b', 'a;b', 'a=b', '', 'internal', 'Internal Key Storage Token']) {
-      const token = { ...sample().token, label };
-      expect(() => caDeployments(sample({ token }), DEBIAN_11)).toThrow(
-        expect.objectContaining({ code: 'token-name', exit: 2 }),
-      );
-    }
-  });
-
   test('that are no distinguished names are refused', () => {
     expect(() => caDeployments(sample({ subjectBase: 'EXAMPLE' }), DEBIAN_11)).toThrow(
       expect.objectContaining({ code: 'dn-invalid' }),

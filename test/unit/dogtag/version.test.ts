@@ -90,12 +90,10 @@ describe('how a release behaves', () => {
       tlsKey: 'two-step',
       statusFormat: 'xml',
       restPath: '/ca/rest',
-      moduleNameMandatory: true,
       randomSerialNumbers: false,
       dsUrl: false,
       toolsAsPkiuser: false,
       restartSetting: true,
-      emptyTokenIsInternal: false,
     });
   });
 
@@ -104,8 +102,7 @@ describe('how a release behaves', () => {
     ['randomSerialNumbers', [11, 1, 9], false, [11, 2, 0], true],
     ['tlsKey', [11, 2, 9], 'two-step', [11, 3, 0], 'plain'],
     ['dsUrl', [11, 4, 9], false, [11, 5, 0], true],
-    ['restPath', [11, 5, 9], '/ca/rest', [11, 6, 0], '/ca/v2'],
-    ['emptyTokenIsInternal', [11, 6, 9], false, [11, 7, 0], true],
+    ['restPath', [11, 9, 9], '/ca/rest', [11, 10, 0], '/ca/v2'],
   ] as const)('%s changes between %j (%j) and %j (%j)', (flag, last, before, first, after) => {
     expect(dogtagProfile(last)[flag]).toBe(before);
     expect(dogtagProfile(first)[flag]).toBe(after);
