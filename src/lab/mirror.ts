@@ -63,7 +63,7 @@ export async function machineMirror(folder = '/etc/apt'): Promise<string> {
   throw refusal(
     'mirror-unknown',
     `No Debian archive with the component main is among the apt sources in ${folder}.`,
-    'Name a Debian mirror in the environment variable CAPSTAN_LAB_MIRROR, for instance http://deb.debian.org/debian.',
+    'Name a Debian mirror in the environment variable CAPSTAN_LAB_MIRROR, for instance http://mirror.example.org/debian.',
   );
 }
 

@@ -103,7 +103,7 @@ async function requireArchive(host: Host, mirror: string, suite: string): Promis
       'mirror-unreachable',
       `The Debian mirror does not have ${suite}, or does not answer: ${address} cannot be fetched.`,
       'Check the network and the apt sources of this machine, or name a mirror in CAPSTAN_LAB_MIRROR; ' +
-        'http://archive.debian.org/debian has the releases that mirrors dropped.',
+        'the archive of Debian has the releases that mirrors dropped.',
       error,
     );
   } finally {

@@ -46,7 +46,7 @@ describe('the Debian archive among the sources', () => {
   test('is the first with main that is neither security nor an add-on', () => {
     expect(
       debianMirror([
-        source('https://deb.nodesource.com/node_24.x', 'nodistro'),
+        source('https://vendor.example.org/node_24.x', 'nodistro'),
         source('http://m.example/debian-security', 'bookworm-security'),
         source('http://m.example/debian', 'bookworm', ['contrib']),
         source('http://m.example/debian', 'bookworm-backports'),
