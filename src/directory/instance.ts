@@ -1,9 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
-import { pathExists, removeTree } from '../host/files.ts';
+import { pathExists, removeTree, writeFileAtomically } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
+import { start } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -69,7 +70,8 @@ export function dscreateAnswers(instance: DirectoryInstance, password: Secret): 
       strict_host_checking: 'False',
       selinux: platform().family === 'redhat' ? 'True' : 'False',
       systemd: 'True',
-      start: 'True',
+      // Stopped at its end, the server can be given its plug-ins before it starts for good: one restart less.
+      start: 'False',
     },
     slapd: {
       instance_name: instance.name,
@@ -84,7 +86,7 @@ export function dscreateAnswers(instance: DirectoryInstance, password: Secret): 
 }
 
 /**
- * Creates the instance, turns on the USN plug-in and restarts the server.
+ * Creates the instance, turns on the USN plug-in and starts the server.
  * Without entry USNs Dogtag cannot read its profiles from LDAP: its monitor thread dies, getStatus still says
  * `running`, and every enrolment answers "Profile not found" (seen with 10.10.2).
  * @throws CapstanError `command-failed`, `command-deadline`
@@ -100,8 +102,42 @@ export async function createInstance(
     await host.run('dscreate', ['from-file', answers], { deadline: DSCREATE_DEADLINE, onLine });
   });
   onLine('Turning on the USN plug-in');
-  await host.run('dsconf', [instance.name, 'plugin', 'usn', 'enable'], { deadline: 120 });
-  await host.run('dsctl', [instance.name, 'restart'], { deadline: 300 });
+  await enablePlugin(instance, 'USN');
+  await start(host, instanceUnit(instance));
+}
+
+/**
+ * Enables a plug-in of a stopped instance in its dse.ldif, which the server reads when it starts
+ * (389-ds configuration reference, 1.3: the file may be edited while the server is stopped).
+ * @throws CapstanError `plugin-missing`
+ */
+async function enablePlugin(instance: DirectoryInstance, plugin: string): Promise<void> {
+  const file = `${instanceFolder(instance)}/dse.ldif`;
+  const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'utf8'), stat(file)]);
+  await writeFileAtomically(file, withPluginEnabled(text, plugin), { mode: mode & 0o777, uid, gid });
+}
+
+/**
+ * The configuration with `nsslapd-pluginEnabled: on` in the entry of one plug-in.
+ * @param ldif the text of dse.ldif
+ * @param plugin the plug-in's common name: `USN`
+ * @throws CapstanError `plugin-missing`
+ */
+export function withPluginEnabled(ldif: string, plugin: string): string {
+  const entries = ldif.split(/\n(?:[ \t]*\n)+/);
+  const index = entries.findIndex((entry) =>
+    entry.trimStart().toLowerCase().startsWith(`dn: cn=${plugin.toLowerCase()},cn=plugins,cn=config`),
+  );
+  const entry = entries[index];
+  if (!entry || !/^nsslapd-pluginEnabled:/im.test(entry)) {
+    throw failure(
+      'plugin-missing',
+      `This 389 Directory Server has no plug-in ${plugin}.`,
+      'Install the whole package 389-ds-base.',
+    );
+  }
+  entries[index] = entry.replace(/^(nsslapd-pluginEnabled:).*$/im, '$1 on');
+  return entries.join('\n\n');
 }
 
 /** Everything that dscreate makes for an instance, but for its logs (lib389 `setup.py`, 1.4.4 and 2.x). */

@@ -26,6 +26,11 @@ export async function disable(host: Host, unit: string): Promise<void> {
 }
 
 /** @throws CapstanError `command-failed`, `command-deadline` */
+export async function start(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['start', unit], { deadline: SERVICE_DEADLINE });
+}
+
+/** @throws CapstanError `command-failed`, `command-deadline` */
 export async function stop(host: Host, unit: string): Promise<void> {
   await host.run('systemctl', ['stop', unit], { deadline: SERVICE_DEADLINE });
 }
