@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { failure } from '../errors.ts';
@@ -8,15 +7,17 @@ import { withPrivateFolder } from '../secret/private-file.ts';
 import { withLocalDirectory } from './client.ts';
 import { type DirectoryInstance, instanceFolder, instanceUnit, LDAPS_PORT } from './instance.ts';
 
-/** Nickname of the TLS certificate from the CA; dscreate's self-signed one is `Server-Cert`. */
+/** Nickname of dscreate's own TLS certificate, whose key the one from the CA takes over. */
+const FIRST_NICKNAME = 'Server-Cert';
+/** Nickname of the TLS certificate from the CA. */
 export const DIRECTORY_NICKNAME = 'Server-Cert cert-389-ds';
 const CA_NICKNAME = 'Capstan CA';
 /** The entry that names the server's TLS certificate (389-ds configuration reference, `nsSSLPersonalitySSL`). */
 const RSA_ENTRY = 'cn=RSA,cn=encryption,cn=config';
-const KEY_BITS = 3072;
 
 /**
- * Makes a new key in the instance's NSS database and a request for its TLS certificate.
+ * Makes a request for a TLS certificate of the instance, for the key that dscreate made. A new key would cost the
+ * server its attribute encryption keys, which it has wrapped with this one (`attrcrypt_unwrap_key` in its error log).
  * @returns the PKCS#10 request, PEM
  * @throws CapstanError `command-failed`
  */
@@ -28,12 +29,11 @@ export async function requestDirectoryCertificate(
   const folder = instanceFolder(instance);
   return withPrivateFolder(async (scratch) => {
     const request = `${scratch.path}/directory.csr`;
-    const noise = scratch.write('noise', randomBytes(64).toString('base64'));
     await host.run(
       'certutil',
       [
-        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-z', noise],
-        ...['-k', 'rsa', '-g', String(KEY_BITS), '-s', subject, '-8', instance.hostname, '-a', '-o', request],
+        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-k', FIRST_NICKNAME],
+        ...['-s', subject, '-8', instance.hostname, '-a', '-o', request],
       ],
       { deadline: 120 },
     );

@@ -21,7 +21,7 @@ import { directoryInstance, directoryTree } from './steps/directory.ts';
 import { directoryCertificate } from './steps/directory-certificate.ts';
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
-import { tracking } from './steps/tracking.ts';
+import { tracking, trackingMonitored } from './steps/tracking.ts';
 
 /** How a flow is run. */
 export interface FlowOptions {
@@ -45,11 +45,12 @@ export function serverSteps(
     directoryTree(site),
     certificateAuthority(host, site, secrets, undoToken),
     keysOnToken(host, site, secrets),
-    directoryCertificate(host, site),
     publishedCaCertificate(host, site),
-    hsmRecord(host, site),
     tracking(site),
+    directoryCertificate(host, site),
+    hsmRecord(host, site),
     startAtBoot(host, site),
+    trackingMonitored(),
   ];
 }
 

@@ -10,6 +10,7 @@ import {
 import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
 import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
+import { failure } from '../../errors.ts';
 import { platform } from '../../host/platform.ts';
 import type { Step } from '../../plan/step.ts';
 import { CA_FILE, type Site } from '../site.ts';
@@ -33,22 +34,16 @@ export function tracking(site: Site): Step {
       await withCertmonger(async (certmonger) => {
         const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
         const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
-        // All are asked for before the first is waited for: certmonger reads them side by side.
-        const added: string[] = [];
         for (const { id, nickname, token: where } of CA_CERTIFICATES) {
           if (present.has(id)) continue;
+          report.line(nickname);
           const token = where === 'hsm' ? site.token.label : undefined;
-          const path = await track(certmonger, ca, id, {
+          await track(certmonger, ca, id, {
             database: nssDatabase(INSTANCE),
             nickname,
             token,
             pin: pins.pin(token),
           });
-          added.push(path);
-        }
-        for (const path of added) {
-          const { nickname, status } = await untilMonitoring(certmonger, path);
-          report.line(`${nickname}: ${status}`);
         }
       });
     },
@@ -59,6 +54,34 @@ export function tracking(site: Site): Step {
         }
         await removeKnownCa(certmonger, CA_NICKNAME);
       }),
+  };
+}
+
+/**
+ * Waits until certmonger has read every certificate from its token and watches it. A step of its own and a late one:
+ * a token answers slowly, and certmonger reads while the steps between go on.
+ */
+export function trackingMonitored(): Step {
+  return {
+    id: 'tracking-monitored',
+    title: 'See that certmonger monitors all of them',
+    done: async () => false,
+    apply: (report) =>
+      withCertmonger(async (certmonger) => {
+        const requests = await trackingRequests(certmonger);
+        for (const { id, nickname } of CA_CERTIFICATES) {
+          const request = requests.find((one) => one.id === id);
+          if (!request)
+            throw failure(
+              'tracking-missing',
+              `certmonger lost the request ${id} for "${nickname}".`,
+              'Look at "journalctl -u certmonger".',
+            );
+          const { status } = await untilMonitoring(certmonger, request.path);
+          report.line(`${nickname}: ${status}`);
+        }
+      }),
+    undo: async () => {},
   };
 }
 
