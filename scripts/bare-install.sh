@@ -31,7 +31,7 @@ instance_name = $instance
 port = 389
 secure_port = 636
 root_dn = cn=Directory Manager
-root_password = $(value ds-password)
+root_password = $(value ds-password | sed 's,%,%%,g')
 self_sign_cert = True
 [backend-userroot]
 suffix = $suffix
