@@ -30,7 +30,7 @@ afterAll(removeLab);
 async function inventory(): Promise<string> {
   return sh(
     'ca1',
-    `find /etc /usr /opt /root /home /srv /var/lib /run/capstan* -xdev \\( -path /var/lib/softhsm -o -path /usr/local/lib \\) -prune -o -printf '%p %y %m %u %g %s %C@\\n' 2>/dev/null | sort
+    `find /etc /usr /opt /root /home /srv /var/lib /run/capstan* -xdev \\( -path /var/lib/systemd -o -path /var/lib/apt -o -path /var/lib/logrotate -o -path /var/lib/softhsm -o -path /usr/local/lib \\) -prune -o -printf '%p %y %m %u %g %s %C@\\n' 2>/dev/null | sort
      systemctl list-unit-files --no-legend
      pkcs11-tool --module "${library}" --token-label "${label}" --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null | sort`,
   );
