@@ -13,6 +13,7 @@ import {
   removeLab,
   SECRETS,
   sh,
+  unwell,
   VALUES,
   value,
 } from './support.ts';
@@ -31,16 +32,6 @@ function state(): Promise<string> {
      ss -Hltn | sed 's/ *$//' | sort
      pkcs11-tool --module "$(cat ${VALUES}/library-path)" --token-label "$(cat ${VALUES}/token-name)" --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null`,
   );
-}
-
-async function unwell(): Promise<string[]> {
-  const { stdout } = await inHost('ca1', ['capstan', 'status', '--output', 'json'], {
-    accept: [0, 1],
-    deadline: 200,
-  });
-  return JSON.parse(stdout)
-    .findings.filter(({ well }: { well: boolean }) => !well)
-    .map(({ name }: { name: string }) => name);
 }
 
 test('an interrupted installation takes everything back, the objects on the token as well', async () => {

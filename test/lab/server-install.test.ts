@@ -16,6 +16,7 @@ import {
   removeLab,
   SECRETS,
   sh,
+  unwell,
   VALUES,
   value,
 } from './support.ts';
@@ -283,17 +284,6 @@ describe('server-install', () => {
     await sh('ca1', 'rm -r /run/generated');
   });
 });
-
-/** The names of what `capstan status` finds unwell. */
-async function unwell(): Promise<string[]> {
-  const { stdout } = await inHost('ca1', ['capstan', 'status', '--output', 'json'], {
-    accept: [0, 1],
-    deadline: 120,
-  });
-  return JSON.parse(stdout)
-    .findings.filter(({ well }: { well: boolean }) => !well)
-    .map(({ name }: { name: string }) => name);
-}
 
 describe('the server afterwards', () => {
   test('status and config-show agree with what is there', async () => {

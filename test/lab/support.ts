@@ -116,6 +116,17 @@ export async function holdersOf(name: string, secretFile: string): Promise<strin
   return found.split('\n').filter(Boolean);
 }
 
+/** The names of what `capstan status` finds unwell on ca1. */
+export async function unwell(): Promise<string[]> {
+  const { stdout } = await inHost('ca1', ['capstan', 'status', '--output', 'json'], {
+    accept: [0, 1],
+    deadline: 200,
+  });
+  return JSON.parse(stdout)
+    .findings.filter(({ well }: { well: boolean }) => !well)
+    .map(({ name }: { name: string }) => name);
+}
+
 /** A test module of `test/component/hsm/modules`, and the variables that tell it how to behave. */
 export interface TestModule {
   source: 'no-pkcs11' | 'misbehaves' | 'shim';
