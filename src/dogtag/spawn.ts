@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { CapstanError, failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
 import type { Host } from '../host/host.ts';
+import { accountOf } from '../host/users.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -11,7 +12,8 @@ const PKISPAWN_DEADLINE = 1800;
 const STARTUP_TIMEOUT = '600';
 
 /**
- * Runs pkispawn with a deployment configuration, which lies in memory and is gone afterwards.
+ * Runs pkispawn with a deployment configuration, which lies in memory and is gone afterwards, like everything that
+ * pkispawn itself writes to its temporary folder: passwords of tokens among it, which a killed one leaves behind.
  * @throws CapstanError `pkispawn-failed` with the cause from the subsystem's own log, `command-deadline`, `command-interrupted`
  */
 export async function spawn(
@@ -20,21 +22,27 @@ export async function spawn(
   onLine: (line: string) => void,
 ): Promise<void> {
   const begun = Date.now();
-  await withPrivateFolder(async (folder) => {
-    const file = folder.write('deployment.cfg', renderConfig(deployment.sections));
-    await host
-      .run('pkispawn', ['-v', '-f', file, ...deployment.arguments], {
-        deadline: PKISPAWN_DEADLINE,
-        env: { PKISPAWN_STARTUP_TIMEOUT_SECONDS: STARTUP_TIMEOUT },
-        onLine: (line) => {
-          const said = spokenLine(line);
-          if (said) onLine(said);
-        },
-      })
-      .catch(async (error: unknown) => {
-        throw await spawnError(deployment, error, begun);
-      });
-  });
+  // Newer releases run some of their tools as pkiuser, who must get into the temporary folder (Dogtag 11.3).
+  const owner = await accountOf(host, 'pkiuser');
+  await withPrivateFolder(
+    (temporary) =>
+      withPrivateFolder(async (folder) => {
+        const file = folder.write('deployment.cfg', renderConfig(deployment.sections));
+        await host
+          .run('pkispawn', ['-v', '-f', file, ...deployment.arguments], {
+            deadline: PKISPAWN_DEADLINE,
+            env: { PKISPAWN_STARTUP_TIMEOUT_SECONDS: STARTUP_TIMEOUT, TMPDIR: temporary.path },
+            onLine: (line) => {
+              const said = spokenLine(line);
+              if (said) onLine(said);
+            },
+          })
+          .catch(async (error: unknown) => {
+            throw await spawnError(deployment, error, begun);
+          });
+      }),
+    owner,
+  );
 }
 
 /** What a line of `pkispawn -v` says to a person: its own steps, without the level and the noise of Java. */

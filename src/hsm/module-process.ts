@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as startTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type CapstanError, refusal } from '../errors.ts';
+import type { CapstanError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { lineRedactor } from '../secret/redaction.ts';
 import {
@@ -203,24 +203,4 @@ function conversation(
       await settled(child, outputRead);
     },
   };
-}
-
-/**
- * Looks a user up the way the system does, so that users from a directory service are found too.
- * @throws CapstanError `user-missing`
- */
-export async function moduleUser(
-  host: Host,
-  name: string,
-): Promise<{ name: string; uid: number; gid: number }> {
-  const { stdout } = await host.run('getent', ['passwd', name], { accept: [0, 2] });
-  const [found, , uid, gid] = stdout.trim().split(':');
-  if (!found) {
-    throw refusal(
-      'user-missing',
-      `The user ${name}, which is to use the PKCS#11 library, does not exist on this host.`,
-      'Install the Dogtag packages first; they create pkiuser.',
-    );
-  }
-  return { name: found, uid: Number(uid), gid: Number(gid) };
 }

@@ -1,8 +1,9 @@
 import { type CapstanError, failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { accountOf } from '../host/users.ts';
 import type { Secret } from '../secret/secret.ts';
 import { sameObject } from './inventory.ts';
-import { type ModuleProcess, type ModuleRequest, moduleUser, startModuleProcess } from './module-process.ts';
+import { type ModuleProcess, type ModuleRequest, startModuleProcess } from './module-process.ts';
 import type {
   MechanismFacts,
   ModuleFacts,
@@ -61,7 +62,7 @@ export async function withModule<Result>(
   request: ModuleRequest,
   work: (module: Module) => Promise<Result>,
 ): Promise<Result> {
-  const user = request.user === undefined ? undefined : await moduleUser(host, request.user);
+  const user = request.user === undefined ? undefined : await accountOf(host, request.user);
   host.log.write(`load ${request.libraryPath}${user ? ` as ${user.name}` : ''}`);
   const child = startModuleProcess(host, request);
   try {

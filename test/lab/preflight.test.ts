@@ -22,6 +22,8 @@ beforeAll(async () => {
   await freshLab({ hosts: ['ca1'] });
   label = await value('token-name');
   library = await value('library-path');
+  // A lab has no name server: names that are in no file are then unknown, and not merely out of reach.
+  await sh('ca1', "sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf");
 });
 
 afterAll(removeLab);
@@ -235,6 +237,13 @@ describe('the host', () => {
     ]);
     expect(await codesOf({ options: { '--hostname': 'loop.example.test' } })).toEqual(['hostname-loopback']);
     expect(await codesOf({ options: { '--hostname': 'ca1' } })).toEqual(['hostname-invalid']);
+  });
+
+  test('a name server that does not answer', async () => {
+    await sh('ca1', "sed -i 's/^hosts:.*/hosts: files dns/' /etc/nsswitch.conf");
+    const codes = await codesOf({ options: { '--hostname': 'ca9.example.test' } });
+    await sh('ca1', "sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf");
+    expect(codes).toEqual(['resolver-failed']);
   });
 
   test('a port in use, and the remains of an instance', async () => {
