@@ -1,5 +1,6 @@
+import { readFile, stat } from 'node:fs/promises';
 import { failure, sentenceOf } from '../errors.ts';
-import { pathExists, removeTree } from '../host/files.ts';
+import { pathExists, removeTree, writeFileAtomically } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { isActive, stop } from '../host/services.ts';
@@ -34,6 +35,19 @@ export async function instanceRemains(instance: string): Promise<string[]> {
 }
 
 /**
+ * Takes the security domain out of a CA's configuration, so that pkidestroy does not leave it by `sslget -p PIN`: the
+ * PIN of the token would be seen in the process list and, when that fails, stand in pkidestroy's own log (10.10.2,
+ * `SecurityDomain.deregister` of pkihelper). The domain of a cluster's last CA goes away with it.
+ */
+async function forgetSecurityDomain(instance: string): Promise<void> {
+  const file = `${instanceConfiguration(instance)}/ca/CS.cfg`;
+  if (!(await pathExists(file))) return;
+  const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'utf8'), stat(file)]);
+  const kept = text.split('\n').filter((line) => !line.startsWith('securitydomain.host='));
+  await writeFileAtomically(file, kept.join('\n'), { mode: mode & 0o777, uid, gid });
+}
+
+/**
  * Removes the CA of an instance and the instance with it, whatever state they are in. Objects on the token and
  * the data in the directory are none of its business: pkidestroy leaves them, and so does this.
  * @throws CapstanError `dogtag-not-removed`
@@ -45,8 +59,8 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
     (pins) => pins.pin(undefined),
     () => {},
   );
-  // Stopped first, pkidestroy does not spend its time on a security domain that goes away with this CA.
   await stop(host, instanceUnit(instance)).catch(() => {});
+  await forgetSecurityDomain(instance);
   await host
     .run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], { deadline: 300, accept: [0, 1], onLine })
     .catch((error: unknown) => onLine(sentenceOf(error)));
