@@ -1,10 +1,10 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
-import { pathExists, removeTree, writeFileAtomically } from '../host/files.ts';
+import { editFile, pathExists, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { start } from '../host/services.ts';
+import { isActive, start } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -112,9 +112,7 @@ export async function createInstance(
  * @throws CapstanError `plugin-missing`
  */
 async function enablePlugin(instance: DirectoryInstance, plugin: string): Promise<void> {
-  const file = `${instanceFolder(instance)}/dse.ldif`;
-  const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'utf8'), stat(file)]);
-  await writeFileAtomically(file, withPluginEnabled(text, plugin), { mode: mode & 0o777, uid, gid });
+  await editFile(`${instanceFolder(instance)}/dse.ldif`, (text) => withPluginEnabled(text, plugin));
 }
 
 /**
@@ -173,10 +171,7 @@ export async function removeInstance(
   // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
   for (const remains of instancePaths(instance)) await removeTree(remains);
   if (withSelfSignedCa && !(await otherInstances())) await removeTree(SELF_SIGNED_CA);
-  const { exitCode } = await host.run('systemctl', ['is-active', '--quiet', instanceUnit(instance)], {
-    accept: [0, 1, 3, 4],
-  });
-  if (exitCode === 0) {
+  if (await isActive(host, instanceUnit(instance))) {
     throw failure(
       'directory-not-removed',
       `The directory instance ${instance.name} still runs after its removal.`,

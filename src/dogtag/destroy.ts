@@ -1,6 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
 import { failure, sentenceOf } from '../errors.ts';
-import { pathExists, removeTree, writeFileAtomically } from '../host/files.ts';
+import { editFile, pathExists, presentPaths, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { isActive, stop } from '../host/services.ts';
@@ -29,9 +28,7 @@ export function sharedFolders(): string[] {
 
 /** The paths of {@link instancePaths} that exist. */
 export async function instanceRemains(instance: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of instancePaths(instance)) if (await pathExists(path)) found.push(path);
-  return found;
+  return presentPaths(instancePaths(instance));
 }
 
 /**
@@ -42,9 +39,12 @@ export async function instanceRemains(instance: string): Promise<string[]> {
 async function forgetSecurityDomain(instance: string): Promise<void> {
   const file = `${instanceConfiguration(instance)}/ca/CS.cfg`;
   if (!(await pathExists(file))) return;
-  const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'utf8'), stat(file)]);
-  const kept = text.split('\n').filter((line) => !line.startsWith('securitydomain.host='));
-  await writeFileAtomically(file, kept.join('\n'), { mode: mode & 0o777, uid, gid });
+  await editFile(file, (text) =>
+    text
+      .split('\n')
+      .filter((line) => !line.startsWith('securitydomain.host='))
+      .join('\n'),
+  );
 }
 
 /**

@@ -17,7 +17,7 @@ import {
 } from '../dogtag/version.ts';
 import { PreflightError, refusal } from '../errors.ts';
 import { addressesOf, freeBytes, memoryBytes, ownAddresses, portsInUse } from '../host/facts.ts';
-import { pathExists } from '../host/files.ts';
+import { absentPaths, pathExists, presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { inspectToken } from '../hsm/inspect.ts';
@@ -117,7 +117,10 @@ async function checkPrograms(host: Host): Promise<undefined> {
     if (exitCode !== 0) missing.push(program);
   }
   missing.push(
-    ...(await absent(['/usr/share/pki/ca', `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`])),
+    ...(await absentPaths([
+      '/usr/share/pki/ca',
+      `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`,
+    ])),
   );
   if (missing.length > 0) {
     throw refusal(
@@ -221,10 +224,10 @@ async function checkPorts(): Promise<undefined> {
 async function checkEarlier(request: ServerRequest): Promise<undefined> {
   const instance = directoryOf(request);
   const found = [
-    ...(await present([JOURNAL])),
+    ...(await presentPaths([JOURNAL])),
     ...((await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : []),
     ...(await instanceRemains(INSTANCE)),
-    ...(await present([AGENT_PKCS12, CA_FILE, AGENT_CERTIFICATE, AGENT_KEY])),
+    ...(await presentPaths([AGENT_PKCS12, CA_FILE, AGENT_CERTIFICATE, AGENT_KEY])),
   ];
   if (found.length > 0) {
     throw refusal(
@@ -233,16 +236,6 @@ async function checkEarlier(request: ServerRequest): Promise<undefined> {
       'Remove it with "capstan uninstall"; what Capstan did not install, with "pkidestroy" and "dsctl INSTANCE remove".',
     );
   }
-}
-
-async function absent(paths: readonly string[]): Promise<string[]> {
-  const there = await present(paths);
-  return paths.filter((path) => !there.includes(path));
-}
-
-async function present(paths: readonly string[]): Promise<string[]> {
-  const there = await Promise.all(paths.map(pathExists));
-  return paths.filter((_, index) => there[index]);
 }
 
 async function checkResources(): Promise<string> {

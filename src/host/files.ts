@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readFile, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Who owns a file, and what they may do with it. */
@@ -48,11 +48,22 @@ export async function writeFileAtomically(
   await syncFolder(folder);
 }
 
-/** Makes a folder with exactly these rights, whatever the umask. */
-export async function makeFolder(path: string, rights: FileRights = {}): Promise<void> {
-  await mkdir(path, { recursive: true });
-  await chmod(path, rights.mode ?? 0o755);
-  if (rights.uid !== undefined) await chown(path, rights.uid, rights.gid ?? rights.uid);
+/** The paths that exist, in their order. */
+export async function presentPaths(paths: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(paths.map(pathExists));
+  return paths.filter((_, index) => there[index]);
+}
+
+/** The paths that do not exist, in their order. */
+export async function absentPaths(paths: readonly string[]): Promise<string[]> {
+  const there = new Set(await presentPaths(paths));
+  return paths.filter((path) => !there.has(path));
+}
+
+/** Changes the text of an existing file atomically; its owner and permission bits stay. */
+export async function editFile(path: string, change: (text: string) => string): Promise<void> {
+  const [text, { mode, uid, gid }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
+  await writeFileAtomically(path, change(text), { mode: mode & 0o777, uid, gid });
 }
 
 /** Removes a file or a folder with all in it; that nothing is there is no error. */

@@ -9,7 +9,7 @@ import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
 import { failure, sentenceOf } from '../../errors.ts';
-import { pathExists, removeEmptyFolder, removeTree } from '../../host/files.ts';
+import { absentPaths, removeEmptyFolder, removeTree } from '../../host/files.ts';
 import { type Host, openHost } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
 import { moduleName } from '../../hsm/token.ts';
@@ -43,7 +43,7 @@ export function certificateAuthority(
       const pin = secrets().token;
       await report.remember({
         tokenBefore: await blankToken(host, site.token, pin),
-        newFolders: await absent(sharedFolders()),
+        newFolders: await absentPaths(sharedFolders()),
       });
       try {
         await spawnCa(host, site, secrets(), report);
@@ -66,11 +66,6 @@ export function certificateAuthority(
       if (pin) await purgeToken(host, site.token, pin, report);
     },
   };
-}
-
-async function absent(paths: readonly string[]): Promise<string[]> {
-  const there = await Promise.all(paths.map(pathExists));
-  return paths.filter((_, index) => !there[index]);
 }
 
 async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report: StepReport): Promise<void> {
