@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { type DirectoryInstance, LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
 import { removeAgent, takeOverAgent } from '../../dogtag/agent.ts';
@@ -72,7 +73,11 @@ async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report:
   const profile = await dogtagOf();
   await withPrivateFolder(async (folder) => {
     const deployment = await caDeployment(site, secrets, folder.path);
-    for (const part of caDeployments(deployment, profile)) await spawn(host, part, report.line);
+    for (const part of caDeployments(deployment, profile)) {
+      await spawn(host, part, report.line);
+      // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
+      await sleep(1000);
+    }
     await takeOverAgent(host, deployment.agentFile, deployment.adminPassword, AGENT_PKCS12, secrets.admin);
   });
   await setAdministratorPassword(directoryOf(site), secrets.admin);
