@@ -51,6 +51,7 @@ export const HOST_ROOT: RootRecipe = {
     'openssh-client',
     'xmlstarlet',
     'jq',
+    'faketime',
   ],
 };
 
