@@ -17,7 +17,7 @@ import {
 import { join, relative } from 'node:path';
 import { failure } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
-import { withLock } from '../src/lab/lock.ts';
+import { withLock } from '../src/host/lock.ts';
 import { CACHE_FOLDER } from '../src/lab/settings.ts';
 import { toolchainRun } from '../src/lab/toolchain.ts';
 import { ADDON_ARGUMENTS, stageAddon } from './addon.ts';

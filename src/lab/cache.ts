@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { basename, dirname, join } from 'node:path';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../host/lock.ts';
 import { findProcesses } from './processes.ts';
 import { removeFolders } from './remove.ts';
 import { STATE_FOLDER } from './settings.ts';

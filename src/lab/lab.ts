@@ -1,9 +1,10 @@
 /** The lab: disposable machines with a real cluster. What the command, the tests and scripts use of it. */
 import type { Host } from '../host/host.ts';
+import { withLock } from '../host/lock.ts';
 import { blankToken } from './blank-token.ts';
 import { type Power, setPower } from './boot.ts';
 import { requireLeader } from './exec.ts';
-import { labLock, labWait, withLock } from './lock.ts';
+import { labLock, labWait } from './lock.ts';
 import { requireLabName } from './names.ts';
 import { actOnServer, type HsmAction } from './network-hsm.ts';
 import { becomeLabRoot } from './requirements.ts';

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../host/lock.ts';
 import { addressOf, bridgeNamespace, machineName } from './names.ts';
 import type { LabHost } from './state.ts';
 

@@ -1,11 +1,12 @@
 import { refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { withLock } from '../host/lock.ts';
 import { blankToken } from './blank-token.ts';
 import { bootHosts, ensureShared, stopHosts } from './boot.ts';
 import { bundleLayer } from './bundle.ts';
 import { labExec } from './exec.ts';
 import { writeHostsFiles } from './host-files.ts';
-import { labLock, labWait, withLock } from './lock.ts';
+import { labLock, labWait } from './lock.ts';
 import { findMachine, isOutdated } from './machine.ts';
 import { octetFor, requireHostName, requireLabName, requireTokenName } from './names.ts';
 import { clientLibrary } from './network-hsm.ts';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { withLock } from '../../../src/lab/lock.ts';
+import { lockHolder, takeLock, withLock } from '../../../src/host/lock.ts';
 
 const name = `lock test ${process.pid}`;
 
@@ -23,7 +23,7 @@ test('the lock is free again after work that threw', async () => {
 });
 
 test('the lock of a killed process is free at once; until then the waiter is told', async () => {
-  const module = new URL('../../../src/lab/lock.ts', import.meta.url).href;
+  const module = new URL('../../../src/host/lock.ts', import.meta.url).href;
   const program = `
     const { withLock } = await import(${JSON.stringify(module)});
     await withLock(${JSON.stringify(name)}, async () => {
@@ -51,4 +51,14 @@ test('a wait ends when the run is ended', async () => {
     const waiter = withLock(name, async () => 'done', { signal: end.signal, onWait: () => end.abort() });
     await expect(waiter).rejects.toMatchObject({ code: 'interrupted', exit: 130 });
   });
+});
+
+test('a holder says who it is, on one short line; nobody says nothing', async () => {
+  expect(await lockHolder(name)).toBe('');
+  const lock = await takeLock(name, `rehearsal\n${'x'.repeat(500)}`);
+  expect(await takeLock(name)).toBeUndefined();
+  const words = await lockHolder(name);
+  expect(words).toMatch(/^rehearsal x+$/);
+  expect(words).toHaveLength(200);
+  await lock?.release();
 });
