@@ -1,0 +1,184 @@
+/** Bringing back a server that is installed, wholly or up to a step: its directory first, then its CA. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withLocalDirectory } from '../directory/client.ts';
+import { instanceUnit as directoryUnit } from '../directory/instance.ts';
+import { INSTANCE } from '../dogtag/certificates.ts';
+import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
+import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
+import { instancePins } from '../dogtag/nssdb.ts';
+import { publicPage } from '../dogtag/rest.ts';
+import { enableSubsystem, isSubsystemEnabled } from '../dogtag/subsystem.ts';
+import { CapstanError, failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { isActive, restart, start } from '../host/services.ts';
+import { within } from '../host/wait.ts';
+import type { Secret } from '../secret/secret.ts';
+import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from './site.ts';
+import { tokenAnswers } from './token-look.ts';
+
+/** What of a server there is already, and is to run. */
+export interface ServerParts {
+  directory: boolean;
+  ca: boolean;
+}
+
+/** Seconds between two looks at a CA that starts; one takes 15 to 25 seconds in the lab. */
+const BETWEEN_LOOKS = 2;
+/** Looks at a Tomcat that answers but knows no CA until that counts: it opens its ports after it has loaded the CA. */
+const LOOKS_WITHOUT_CA = 4;
+
+/**
+ * Has the directory run, and then the CA make signatures; what is well is left alone.
+ *
+ * Dogtag finds the directory again by itself, but never an HSM that it lost: its Tomcat has to be restarted (10.10.2,
+ * with two PKCS#11 libraries). Restarted while the HSM is away it comes up without the CA, and is worse off than
+ * before. So the token is looked at first, with one login, and nothing is touched before it lets Dogtag's user in.
+ * @param line told what is being done and waited for
+ * @returns what was done, in words; nothing where all was well
+ * @throws CapstanError (exit code 2, nothing changed) `hsm-unavailable`, `token-pin-missing`, and the PIN's own codes of
+ *   {@link tokenAnswers}; (exit code 1) `directory-not-started`, `ca-not-started`, `command-failed`, `interrupted`
+ */
+export async function bringUp(
+  host: Host,
+  site: Site,
+  line: (text: string) => void,
+  parts: ServerParts,
+): Promise<string[]> {
+  const isCaWell = async () => !(await problemOf(() => caWorks(host, site)));
+  const directoryWell = !parts.directory || !(await problemOf(() => directoryAnswers(host, site)));
+  const caWell = !parts.ca || (directoryWell && (await isCaWell()));
+  if (!caWell) await requireHsm(host, site, line);
+  const done = directoryWell ? [] : [await startDirectory(host, site, line)];
+  if (caWell || (!directoryWell && (await isCaWell()))) return done;
+  return [...done, ...(await restoreCa(host, site, line))];
+}
+
+/** What is wrong with a part of the server, or undefined where it is well. */
+async function problemOf(look: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await look();
+    return undefined;
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    return error;
+  }
+}
+
+/** @throws CapstanError `directory-unreachable`, `interrupted`, or an error of LDAP */
+async function directoryAnswers(host: Host, site: Site): Promise<void> {
+  const instance = directoryOf(site);
+  await withLocalDirectory(host, instance, (directory) => directory.entry(instance.suffix, ['1.1']));
+}
+
+/**
+ * Whether the CA does its work: it answers, knows its profiles, and signs.
+ * @throws CapstanError `ca-unreachable`, `ca-unwell`
+ */
+async function caWorks(host: Host, { hostname }: Site): Promise<void> {
+  const dogtag = await dogtagOf();
+  await checkStatus(host, hostname, dogtag);
+  await checkProfiles(host, hostname, dogtag.restPath);
+  // Before it is published, the certificate is in the instance's own database only.
+  const certificate = await readFile(CA_FILE, 'utf8').catch(() => caCertificate(host));
+  await checkSignature(host, hostname, certificate);
+}
+
+async function requireHsm(host: Host, { token }: Site, line: (text: string) => void): Promise<void> {
+  line(`Looking whether the token ${token.label} lets Dogtag in`);
+  const pin = await keptPin(token.label);
+  await tokenAnswers(host, token, pin).catch((error: unknown) => {
+    if (!(error instanceof CapstanError) || isInterruption(error)) throw error;
+    const ofPin = error.code.startsWith('pin-');
+    throw refusal(
+      ofPin ? error.code : 'hsm-unavailable',
+      `The CA cannot be brought back while it cannot use its HSM: ${error.message}`,
+      ofPin
+        ? `Nothing was changed. The PIN that Dogtag keeps in /etc/pki/${INSTANCE}/password.conf was tried once at most; correct it there, or at the token, before you run the command again.`
+        : 'Nothing was changed. Bring the HSM or the way to it back, then run the command again.',
+      error,
+    );
+  });
+}
+
+async function keptPin(label: string): Promise<Secret> {
+  try {
+    return (await instancePins(INSTANCE)).pin(label);
+  } catch (error) {
+    throw refusal(
+      'token-pin-missing',
+      `Dogtag keeps no password of the token ${label}, without which it cannot start: ${sentenceOf(error)}`,
+      `Put it back into /etc/pki/${INSTANCE}/password.conf.`,
+      error,
+    );
+  }
+}
+
+async function startDirectory(host: Host, site: Site, line: (text: string) => void): Promise<string> {
+  const instance = directoryOf(site);
+  const unit = directoryUnit(instance);
+  line(`Starting the directory ${instance.name}`);
+  try {
+    // One that runs and does not answer hangs; systemd would call it started already.
+    await ((await isActive(host, unit)) ? restart(host, unit) : start(host, unit));
+    await directoryAnswers(host, site);
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    throw failure(
+      'directory-not-started',
+      `The directory ${instance.name} does not start: ${sentenceOf(error)}`,
+      `Look at /var/log/dirsrv/slapd-${instance.name}/errors and "journalctl -u ${unit}".`,
+      error,
+    );
+  }
+  return `started the directory ${instance.name}`;
+}
+
+async function restoreCa(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
+  const unit = dogtagUnit(INSTANCE);
+  const done: string[] = [];
+  if (!(await isSubsystemEnabled(INSTANCE, 'ca'))) {
+    line('Enabling the CA, which Dogtag has disabled');
+    await enableSubsystem(host, INSTANCE, 'ca');
+    done.push('enabled the CA, which Dogtag had disabled');
+  }
+  const wasUp = await isActive(host, unit);
+  line(`${wasUp ? 'Restarting' : 'Starting'} Dogtag's Tomcat`);
+  const begun = performance.now();
+  await restart(host, unit);
+  await untilCaWorks(host, site, line);
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; its CA made a signature after ${seconds} s`];
+}
+
+async function untilCaWorks(host: Host, site: Site, line: (text: string) => void): Promise<void> {
+  line(`Waiting for the CA to make a signature, for ${host.deadlines.startup} s at most`);
+  let problem: unknown;
+  const look = async (signal: AbortSignal) => {
+    for (let withoutCa = 0; withoutCa < LOOKS_WITHOUT_CA; ) {
+      problem = await problemOf(() => caWorks(host, site));
+      if (!problem) return;
+      withoutCa = (await isLost(host, site)) ? withoutCa + 1 : 0;
+      await sleep(BETWEEN_LOOKS * 1000, undefined, { signal });
+    }
+    throw problem;
+  };
+  try {
+    await within(host, 'startup', 'the CA, which starts', look);
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    throw failure(
+      'ca-not-started',
+      `The CA at ${site.hostname} does not come back: ${sentenceOf(problem ?? error)}`,
+      `Look at the logs under /var/log/pki/${INSTANCE}.`,
+      error,
+    );
+  }
+}
+
+/** Whether waiting will not help: Tomcat has ended, or serves without the CA. */
+async function isLost(host: Host, { hostname }: Site): Promise<boolean> {
+  if (!(await isActive(host, dogtagUnit(INSTANCE)))) return true;
+  const page = await publicPage(host, hostname, '/ca/admin/ca/getStatus').catch(() => undefined);
+  return page?.status === 404;
+}
