@@ -1,8 +1,11 @@
 import { CapstanError, EXIT_INTERRUPTED, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
 import { type Log, noLog, openLog } from '../src/host/log.ts';
+import type { Wait } from '../src/host/wait.ts';
+import { type DeadlineValues, readDeadlines } from './options/deadline.ts';
 import type { OutputValues } from './options/output.ts';
 import { describeError, stackOf } from './view/error.ts';
+import { waitSentence } from './view/text.ts';
 import { openView, type View } from './view/view.ts';
 
 /** One run of a command: how it is shown, how it is ended, and where its story is kept. */
@@ -12,7 +15,7 @@ export interface Session {
   signal: AbortSignal;
   /**
    * The machine, with every program that is run on it written to the run's log.
-   * @throws CapstanError `not-root`, `log-file-unusable`
+   * @throws CapstanError `deadline-invalid`, `not-root`, `log-file-unusable`
    */
   openHost(): Host;
 }
@@ -36,8 +39,11 @@ export async function runSession(
   const view = await openView(output.output);
   try {
     const open = () => {
+      // First: what is refused leaves no log behind.
+      const deadlines = readDeadlines(output);
       log = openRunLog(command, output.logFile);
-      return openHost(log, signals.signal);
+      const onWaiting = (wait: Wait) => view.listen({ type: 'waiting', ...wait });
+      return openHost(log, signals.signal, { deadlines, onWaiting });
     };
     return (await work({ view, signal: signals.signal, openHost: open })) ?? 0;
   } catch (error) {
@@ -55,12 +61,16 @@ export async function runSession(
 /**
  * Works on this machine for a command that has neither a live view nor a log. The first SIGINT, SIGTERM or SIGHUP ends
  * what runs on it, the second one the program; either way no file with a secret is left behind.
- * @throws CapstanError `interrupted` where the work took the interruption for a finding
+ * @throws CapstanError `deadline-invalid`; `interrupted` where the work took the interruption for a finding
  */
-export async function withHost<Result>(work: (host: Host) => Promise<Result>): Promise<Result> {
+export async function withHost<Result>(
+  work: (host: Host) => Promise<Result>,
+  values: DeadlineValues = {},
+): Promise<Result> {
+  const deadlines = readDeadlines(values);
   const signals = watchSignals();
   try {
-    const result = await work(openHost(noLog, signals.signal));
+    const result = await work(openHost(noLog, signals.signal, { deadlines, onWaiting: tellWatcher }));
     if (!signals.signal.aborted) return result;
   } finally {
     signals.release();
@@ -70,6 +80,11 @@ export async function withHost<Result>(work: (host: Host) => Promise<Result>): P
     message: 'The command was interrupted.',
     exit: EXIT_INTERRUPTED,
   });
+}
+
+/** Says what a command without a view waits for, to a person who watches; a pipe gets the result alone. */
+function tellWatcher(wait: Wait): void {
+  if (process.stderr.isTTY) process.stderr.write(`${waitSentence(wait)}\n`);
 }
 
 function openRunLog(command: string, named: string | undefined): Log {

@@ -1,4 +1,6 @@
 import { Command, Option } from 'commander';
+import { type DeadlineValues, deadlineOptions } from '../options/deadline.ts';
+import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
 
 const HELP_TAIL = `
@@ -9,13 +11,14 @@ Exit codes: 0 shown, 1 there is no server or no record.`;
 
 /** The command `capstan config-show`. */
 export function command(): Command {
-  return new Command('config-show')
+  const show = new Command('config-show')
     .description("Shows the HSM record of the domain: the token that holds the CA's keys, and its library.")
-    .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'))
+    .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'));
+  return deadlineOptions(show)
     .addHelpText('after', HELP_TAIL)
-    .action(async ({ output }: { output: 'table' | 'json' }) => {
+    .action(async ({ output, ...deadlines }: DeadlineValues & { output: 'table' | 'json' }) => {
       const { hsmConfiguration } = await import('../../src/flow/status.ts');
-      const { tokenName, libraryPath } = await hsmConfiguration();
+      const { tokenName, libraryPath } = await withHost(hsmConfiguration, deadlines);
       const text = tableLines([
         ['HSM token name', tokenName],
         ['HSM library path', libraryPath],

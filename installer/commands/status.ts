@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { CertificateFinding, Finding, Status } from '../../src/flow/status.ts';
+import { type DeadlineValues, deadlineOptions } from '../options/deadline.ts';
 import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
 
@@ -14,15 +15,16 @@ Exit codes: 0 all is well, 1 something is unwell or there is no server,
 
 /** The command `capstan status`. */
 export function command(): Command {
-  return new Command('status')
+  const status = new Command('status')
     .description(
       'Shows how the server on this host is: services, CA, directory, HSM record and certificates.',
     )
-    .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'))
+    .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'));
+  return deadlineOptions(status)
     .addHelpText('after', HELP_TAIL)
-    .action(async ({ output }: { output: 'table' | 'json' }) => {
+    .action(async ({ output, ...deadlines }: DeadlineValues & { output: 'table' | 'json' }) => {
       const { serverStatus } = await import('../../src/flow/status.ts');
-      const status = await withHost(serverStatus);
+      const status = await withHost(serverStatus, deadlines);
       process.stdout.write(output === 'json' ? `${JSON.stringify(status)}\n` : `${statusText(status)}\n`);
       process.exitCode = status.well ? 0 : 1;
     });

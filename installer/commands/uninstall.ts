@@ -3,6 +3,7 @@ import { refusal } from '../../src/errors.ts';
 import type { Site } from '../../src/flow/site.ts';
 import type { Secret } from '../../src/secret/secret.ts';
 import { collectSecrets, readStandardInput } from '../../src/secret/sources.ts';
+import { deadlineOptions } from '../options/deadline.ts';
 import { type OutputValues, outputKindOption } from '../options/output.ts';
 import { tokenSecret } from '../options/token.ts';
 import { canAsk, openAsker } from '../prompt.ts';
@@ -34,7 +35,7 @@ interface Values extends OutputValues {
 
 /** The command `capstan uninstall`. */
 export function command(): Command {
-  return new Command(NAME)
+  const uninstall = new Command(NAME)
     .description('Removes the server that Capstan installed on this host.')
     .option('--purge-token', 'delete the token objects that this installation made, too')
     .addOption(
@@ -49,7 +50,8 @@ export function command(): Command {
     .option('--allow-exposed-password-files', 'accept a password file that other users can read')
     .option('-U, --unattended', 'do not ask whether this is meant')
     .addOption(outputKindOption())
-    .option('--log-file <file>', `where the run is logged (default: ${logFileOf(NAME)})`)
+    .option('--log-file <file>', `where the run is logged (default: ${logFileOf(NAME)})`);
+  return deadlineOptions(uninstall)
     .addHelpText('after', HELP_TAIL)
     .action(async (values: Values) => {
       process.exitCode = await runSession(NAME, values, (session) => run(values, session));

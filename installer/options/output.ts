@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
 import { VIEW_KINDS, type ViewKind } from '../view/view.ts';
+import { type DeadlineValues, deadlineOptions } from './deadline.ts';
 
 /** What the output options leave behind. */
-export interface OutputValues {
+export interface OutputValues extends DeadlineValues {
   unattended?: boolean;
   dryRun?: boolean;
   output?: ViewKind;
@@ -12,13 +13,14 @@ export interface OutputValues {
 
 /** Adds how a run is shown, logged and rehearsed. */
 export function outputOptions(command: Command, logFile: string): Command {
-  return command
+  const run = command
     .optionsGroup('Run:')
     .option('-U, --unattended', 'never ask; refuse when something is missing')
     .option('--dry-run', 'check everything, show the steps, change nothing')
     .option('--keep', 'leave what was built when a step fails, to look at it')
     .addOption(outputKindOption())
     .option('--log-file <file>', `where the run is logged (default: ${logFile})`);
+  return deadlineOptions(run);
 }
 
 /** How progress is shown; also for commands that need none of the other output options. */

@@ -13,7 +13,6 @@ export interface TokenValues {
   tokenLibraryPath?: string;
   tokenPassword?: string;
   tokenPasswordFile?: string;
-  tokenTimeout?: string;
 }
 
 /** Adds the options that name the token, its PKCS#11 library and its password. */
@@ -23,18 +22,18 @@ export function tokenOptions(command: Command): Command {
     .option('--token-name <label>', 'label of the token that makes and keeps the keys')
     .option('--library-path <file>', 'PKCS#11 library of the HSM (also --token-library-path)')
     .addOption(command.createOption('--token-library-path <file>', 'the same').hideHelp())
-    .option('--token-timeout <seconds>', 'longest wait for one answer of the library (default: 60)')
+    .option('--token-timeout <seconds>', 'the same as --deadline token=SECONDS')
     .option('--token-password <pin>', 'user PIN of the token (better: the next option)')
     .option('--token-password-file <file>', 'file that holds it; - reads standard input');
 }
 
 /**
  * The token that the options name, or the person.
- * @throws CapstanError `option-missing`, `option-unprintable`, `option-invalid`, `library-path-twice`
+ * @throws CapstanError `option-missing`, `option-unprintable`, `library-path-twice`
  */
 export async function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
-  const { tokenName, libraryPath, tokenLibraryPath, tokenTimeout } = values;
-  const { deadline, ...token } = await together<TokenChoice>(
+  const { tokenName, libraryPath, tokenLibraryPath } = values;
+  return together<TokenChoice>(
     {
       label: () =>
         readField(
@@ -51,17 +50,9 @@ export async function readToken(values: TokenValues, asker: Asker | undefined): 
           },
           asker,
         ),
-      deadline: async () => (tokenTimeout === undefined ? undefined : parseTimeout(tokenTimeout)),
     },
     asker !== undefined,
   );
-  return { ...token, ...(deadline !== undefined && { deadline }) };
-}
-
-function parseTimeout(text: string): number {
-  const seconds = Number(text);
-  if (/^\d+$/.test(text) && seconds >= 1 && seconds <= 3600) return seconds;
-  throw refusal('option-invalid', `--token-timeout is "${text}"; whole seconds from 1 to 3600 are needed.`);
 }
 
 /** Refuses an empty text. What a label and a library path must be like is judged with the token itself, in src/hsm. */

@@ -2,7 +2,7 @@ import type { PlanEvent } from '../../src/plan/step.ts';
 import { redact } from '../../src/secret/redaction.ts';
 import { printError } from './error.ts';
 import { reportLines } from './report.ts';
-import { cleanLine, duration } from './text.ts';
+import { cleanLine, duration, waitSentence } from './text.ts';
 import type { View } from './view.ts';
 
 /** One line an event on standard output, each with its time: for logs, pipes and terminals that cannot redraw. */
@@ -35,6 +35,8 @@ function sentence(event: PlanEvent): string {
       return `step: ${event.title}`;
     case 'step-line':
       return `  | ${event.line}`;
+    case 'waiting':
+      return `  | ${waitSentence(event)}`;
     case 'step-finished':
       return `step ${event.changed ? 'done' : 'already so'}: ${event.title} (${duration(event.seconds)})`;
     case 'step-failed':

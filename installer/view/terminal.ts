@@ -5,7 +5,7 @@ import { redact } from '../../src/secret/redaction.ts';
 import { printError } from './error.ts';
 import { reportLines } from './report.ts';
 import { type Outcome, type Slot, slot } from './slot.ts';
-import { cleanLine, cleanText, duration } from './text.ts';
+import { cleanLine, cleanText, duration, waitSentence } from './text.ts';
 import type { View } from './view.ts';
 
 const NOT_REACHED = ListrDefaultRendererLogLevels.SKIPPED_WITHOUT_COLLAPSE;
@@ -57,7 +57,9 @@ export function terminalView(): View {
       if (event.type === 'checks') open(Array.from({ length: event.total }, () => slot()));
       else if (event.type === 'plan') open(event.steps.map(({ title }) => slot(redact(title))));
       else if (event.type === 'step-line') running.get(event.id)?.line(cleanLine(event.line));
-      else if (event.type === 'undo-started') {
+      else if (event.type === 'waiting') {
+        for (const one of running.values()) one.line(waitSentence(event));
+      } else if (event.type === 'undo-started') {
         open([slot()]);
         start(event.id, `Take back: ${event.title}`);
       } else if (event.type === 'check-started' || event.type === 'step-started')

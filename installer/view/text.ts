@@ -1,6 +1,7 @@
 /** Small things that every text view needs. */
 
 import { stripVTControlCharacters } from 'node:util';
+import type { Wait } from '../../src/host/wait.ts';
 import { redact } from '../../src/secret/redaction.ts';
 
 /** One line of a sub-process as it may be shown: no secrets, no colours, no cursor movements, no control characters. */
@@ -20,6 +21,11 @@ export function duration(seconds: number): string {
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
+
+/** What is being waited for, on one line that may be shown. */
+export function waitSentence({ what, deadline }: Wait): string {
+  return cleanLine(`waiting for ${what} (at most ${duration(deadline)})`);
 }
 
 const segmenter = new Intl.Segmenter();

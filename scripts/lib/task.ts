@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CapstanError, sentenceOf } from '../../src/errors.ts';
-import { type CommandOptions, type CommandResult, commandRunner } from '../../src/host/command.ts';
-import type { Host } from '../../src/host/host.ts';
+import type { CommandOptions, CommandResult } from '../../src/host/command.ts';
+import { type Host, openHost } from '../../src/host/host.ts';
 import { noLog } from '../../src/host/log.ts';
 
 /** The folder of the checkout. */
@@ -25,7 +25,7 @@ export function scriptHost(): Host {
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
-  return { run: commandRunner(noLog, interrupt.signal), log: noLog, signal: interrupt.signal };
+  return openHost(noLog, interrupt.signal);
 }
 
 /** Prints one line of a script's own. */
@@ -42,7 +42,7 @@ export function since(start: number): string {
 
 /**
  * Runs a program of node_modules or the system in the checkout, its lines shown while it works.
- * @throws CapstanError as {@link commandRunner}
+ * @throws CapstanError `command-missing`, `command-failed`, `command-deadline`, `command-interrupted`
  */
 export function shown(host: Host, file: string, args: string[], options: CommandOptions = {}) {
   const onLine = (line: string) => console.log(line);

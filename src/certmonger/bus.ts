@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 import type * as DBus from 'dbus-native';
-import { failure, sentenceOf } from '../errors.ts';
+import { failure, isInterruption, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { within } from '../host/wait.ts';
 
 const SERVICE = 'org.fedorahosted.certmonger';
 const ROOT = '/org/fedorahosted/certmonger';
@@ -35,26 +37,23 @@ export function objectPath(value: string): unknown {
 /**
  * Works with certmonger over the system bus. A call through D-Bus, unlike one through getcert(1),
  * can carry a PIN without showing it in the process list.
- * @param deadline seconds for one call; certmonger answers late while it talks to a slow HSM
- * @throws CapstanError `certmonger-unreachable`, `certmonger-refused`, and whatever `use` throws
+ * Each call has the deadline `certmonger`, and ends when the run is interrupted.
+ * @throws CapstanError `certmonger-unreachable`, `certmonger-refused`, `interrupted`, and whatever `use` throws
  */
-export async function withCertmonger<T>(
-  use: (certmonger: Certmonger) => Promise<T>,
-  deadline = 120,
-): Promise<T> {
-  const bus = library().createClient({ busAddress: SYSTEM_BUS, timeout: deadline * 1000 });
-  bus.connection.on('error', () => {});
+export async function withCertmonger<T>(host: Host, use: (certmonger: Certmonger) => Promise<T>): Promise<T> {
+  const bus = library().createClient({ busAddress: SYSTEM_BUS, timeout: 0 });
+  // Destroyed, it fails the calls that are on their way; a refused handshake alone would not.
+  bus.connection.on('error', () => bus.connection.stream.destroy());
   const invoke = async (path: string, iface: string, member: string, parameters?: Arguments) => {
     try {
-      return await bus.invoke<unknown>({
-        destination: SERVICE,
-        path,
-        interface: iface,
-        member,
-        ...parameters,
-      });
+      return await within(host, 'certmonger', `certmonger (${member})`, (signal) =>
+        bus.invoke<unknown>(
+          { destination: SERVICE, path, interface: iface, member, ...parameters },
+          { signal },
+        ),
+      );
     } catch (error) {
-      throw busError(member, error);
+      throw isInterruption(error) ? error : busError(member, error);
     }
   };
   try {
@@ -74,7 +73,8 @@ export async function withCertmonger<T>(
         }) as Promise<Record<string, unknown>>,
     });
   } finally {
-    bus.connection.end();
+    // A polite end would wait for a bus that reads no more.
+    bus.connection.stream.destroy();
   }
 }
 

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { failure } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { pause } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
 import { type Certmonger, objectPath, text } from './bus.ts';
 
@@ -110,23 +111,30 @@ export async function track(
 
 /**
  * Waits until certmonger has read the certificate of a request from its token and watches it.
- * @param deadline seconds; with a slow HSM the first reading takes long (FreeIPA waits 300)
- * @throws CapstanError `tracking-not-monitoring`
+ * @throws CapstanError `tracking-not-monitoring`, `interrupted`, and those of {@link Certmonger}
  */
 export async function untilMonitoring(
+  host: Host,
   certmonger: Certmonger,
   path: string,
-  deadline = 300,
 ): Promise<TrackingRequest> {
-  const until = Date.now() + deadline * 1000;
-  for (;;) {
-    const request = await trackingRequest(certmonger, path);
-    if (request.status === MONITORING) return request;
-    if (request.stuck || ENROLLING.test(request.status) || Date.now() > until) {
-      await untrack(certmonger, request);
-      throw notMonitoring(request, deadline);
+  const deadline = host.deadlines.monitoring;
+  const what = `certmonger to watch ${path.slice(path.lastIndexOf('/') + 1)}`;
+  const told = host.waiting(what, deadline);
+  // Not by the time of day, which somebody may set.
+  const until = performance.now() + deadline * 1000;
+  try {
+    for (;;) {
+      const request = await trackingRequest(certmonger, path);
+      if (request.status === MONITORING) return request;
+      if (request.stuck || ENROLLING.test(request.status) || performance.now() > until) {
+        await untrack(certmonger, request);
+        throw notMonitoring(request, deadline);
+      }
+      await pause(host, POLL_MILLISECONDS, what);
     }
-    await sleep(POLL_MILLISECONDS);
+  } finally {
+    told();
   }
 }
 

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
-import { failure } from '../errors.ts';
+import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { restart } from '../host/services.ts';
+import { within } from '../host/wait.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { withLocalDirectory } from './client.ts';
 import { type DirectoryInstance, instanceFolder, instanceUnit, LDAPS_PORT } from './instance.ts';
@@ -29,14 +31,10 @@ export async function requestDirectoryCertificate(
   const folder = instanceFolder(instance);
   return withPrivateFolder(async (scratch) => {
     const request = `${scratch.path}/directory.csr`;
-    await host.run(
-      'certutil',
-      [
-        ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-k', FIRST_NICKNAME],
-        ...['-s', subject, '-8', instance.hostname, '-a', '-o', request],
-      ],
-      { deadline: 120 },
-    );
+    await host.run('certutil', [
+      ...['-R', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-k', FIRST_NICKNAME],
+      ...['-s', subject, '-8', instance.hostname, '-a', '-o', request],
+    ]);
     // certutil writes a summary for people above the request, which Dogtag does not take.
     const text = await readFile(request, 'utf8');
     return text.slice(text.indexOf('-----BEGIN'));
@@ -65,15 +63,15 @@ export async function installDirectoryCertificate(
     );
   await add(CA_NICKNAME, 'CT,,', caCertificate);
   await add(DIRECTORY_NICKNAME, 'u,u,u', certificate);
-  await withLocalDirectory(instance, (directory) =>
+  await withLocalDirectory(host, instance, (directory) =>
     directory.replace(RSA_ENTRY, { nsSSLPersonalitySSL: [DIRECTORY_NICKNAME] }),
   );
   await restart(host, instanceUnit(instance));
 }
 
 /** Whether the instance is set to serve the certificate from the CA. */
-export async function servesDirectoryCertificate(instance: DirectoryInstance): Promise<boolean> {
-  return withLocalDirectory(instance, async (directory) => {
+export async function servesDirectoryCertificate(host: Host, instance: DirectoryInstance): Promise<boolean> {
+  return withLocalDirectory(host, instance, async (directory) => {
     const entry = await directory.entry(RSA_ENTRY, ['nsSSLPersonalitySSL']);
     return entry?.values('nsSSLPersonalitySSL')[0] === DIRECTORY_NICKNAME;
   });
@@ -83,24 +81,22 @@ export async function servesDirectoryCertificate(instance: DirectoryInstance): P
  * Connects as a client would: LDAPS, host name checked, nothing trusted but the CA.
  * @param caCertificate PEM
  * @returns when the server's certificate expires
- * @throws CapstanError `directory-certificate-unverified`
+ * @throws CapstanError `directory-certificate-unverified`, `interrupted`
  */
 export async function verifyDirectoryCertificate(
+  host: Host,
   instance: DirectoryInstance,
   caCertificate: string,
 ): Promise<Date> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect({ host: instance.hostname, port: LDAPS_PORT, ca: caCertificate, timeout: 30_000 });
-  socket.once('secureConnect', () => resolve());
-  socket.once('timeout', () => reject(new Error('no answer within 30 s')));
-  socket.once('error', reject);
+  const socket = connect({ host: instance.hostname, port: LDAPS_PORT, ca: caCertificate });
   try {
-    await promise;
+    await within(host, 'ldap', `LDAPS at ${instance.hostname}`, () => once(socket, 'secureConnect'));
     return new Date(socket.getPeerCertificate().valid_to);
   } catch (error) {
+    if (isInterruption(error)) throw error;
     throw failure(
       'directory-certificate-unverified',
-      `LDAPS at ${instance.hostname}:${LDAPS_PORT} does not verify against the CA: ${(error as Error).message}`,
+      `LDAPS at ${instance.hostname}:${LDAPS_PORT} does not verify against the CA: ${sentenceOf(error)}`,
       undefined,
       error,
     );

@@ -1,7 +1,9 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Attribute, Change, Client, NoSuchObjectError, type SearchOptions } from 'ldapts';
-import { failure, sentenceOf } from '../errors.ts';
+import { CapstanError, failure, sentenceOf } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { within } from '../host/wait.ts';
 import type { DirectoryInstance } from './instance.ts';
 
 /** An LDAP entry: attribute names as the server spells them, every value a string. */
@@ -26,38 +28,57 @@ export interface Directory {
   remove(dn: string): Promise<void>;
 }
 
-/** Milliseconds for one LDAP operation. */
-const OPERATION_TIMEOUT = 30_000;
-
 /**
  * Works with the local instance over its UNIX socket as root, which 389-ds maps to the Directory Manager
  * (`nsslapd-ldapiautobind`, on in every instance that dscreate makes): no password is needed or sent.
- * @throws CapstanError `directory-unreachable`, and whatever `use` throws
+ * Each operation has the deadline `ldap`, and ends when the run is interrupted.
+ * @throws CapstanError `directory-unreachable`, `interrupted`, and whatever `use` throws
  */
 export async function withLocalDirectory<T>(
+  host: Host,
   instance: Pick<DirectoryInstance, 'name'>,
   use: (directory: Directory) => Promise<T>,
 ): Promise<T> {
-  const socket = await socketOf(instance);
+  const path = await socketOf(instance);
+  let socket: Socket | undefined;
   const client = new Client({
     url: 'ldap://localhost',
-    timeout: OPERATION_TIMEOUT,
-    connectTimeout: OPERATION_TIMEOUT,
-    createConnection: (() => connect(socket)) as typeof connect,
+    createConnection: (() => (socket = connect(path))) as unknown as typeof connect,
   });
+  const operate: Operate = (what, operation) =>
+    within(host, 'ldap', `the directory ${instance.name} (${what})`, operation).catch((error: unknown) => {
+      if (!(error instanceof CapstanError)) throw error;
+      // The server may still answer, and the next operation must not take that for its own answer.
+      socket?.destroy();
+      if (error.code !== 'deadline-passed') throw error;
+      throw unreachable(instance, `The directory instance ${instance.name} is silent to "${what}"`, error);
+    });
   try {
-    await client.bind('EXTERNAL').catch((error: unknown) => {
-      throw failure(
-        'directory-unreachable',
-        `The directory instance ${instance.name} does not let root in over ${socket}: ${sentenceOf(error)}`,
-        `Look at "systemctl status dirsrv@${instance.name}" and at nsslapd-ldapiautobind.`,
+    await operate('bind', () => client.bind('EXTERNAL')).catch((error: unknown) => {
+      if (error instanceof CapstanError) throw error;
+      throw unreachable(
+        instance,
+        `The directory instance ${instance.name} does not let root in over ${path}`,
         error,
       );
     });
-    return await use(directoryOver(client));
+    return await use(directoryOver(client, operate));
   } finally {
-    await client.unbind().catch(() => {});
+    // A polite goodbye would wait for a server that reads no more.
+    socket?.destroy();
   }
+}
+
+/** Does one LDAP operation, named for a person, under its deadline. */
+type Operate = <T>(what: string, operation: () => Promise<T>) => Promise<T>;
+
+function unreachable({ name }: Pick<DirectoryInstance, 'name'>, what: string, error: unknown) {
+  return failure(
+    'directory-unreachable',
+    `${what}: ${sentenceOf(error)}`,
+    `Look at "systemctl status dirsrv@${name}" and at nsslapd-ldapiautobind.`,
+    error,
+  );
 }
 
 async function socketOf({ name }: Pick<DirectoryInstance, 'name'>): Promise<string> {
@@ -72,9 +93,9 @@ async function socketOf({ name }: Pick<DirectoryInstance, 'name'>): Promise<stri
   );
 }
 
-function directoryOver(client: Client): Directory {
+function directoryOver(client: Client, operate: Operate): Directory {
   const search = async (base: string, options: SearchOptions) => {
-    const { searchEntries } = await client.search(base, options);
+    const { searchEntries } = await operate('search', () => client.search(base, options));
     return searchEntries.map((found) => entryOf(found as Record<string, unknown> & { dn: string }));
   };
   return {
@@ -93,17 +114,17 @@ function directoryOver(client: Client): Directory {
     },
     async add(dn, attributes) {
       if (await this.entry(dn, ['1.1'])) return false;
-      await client.add(dn, Object.entries(attributes).map(attribute));
+      await operate('add', () => client.add(dn, Object.entries(attributes).map(attribute)));
       return true;
     },
     async replace(dn, attributes) {
-      await client.modify(dn, changes('replace', attributes));
+      await operate('modify', () => client.modify(dn, changes('replace', attributes)));
     },
     async append(dn, attribute, values) {
-      await client.modify(dn, changes('add', { [attribute]: values }));
+      await operate('modify', () => client.modify(dn, changes('add', { [attribute]: values })));
     },
     async remove(dn) {
-      await client.del(dn).catch((error: unknown) => {
+      await operate('delete', () => client.del(dn)).catch((error: unknown) => {
         if (!(error instanceof NoSuchObjectError)) throw error;
       });
     },

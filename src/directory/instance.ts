@@ -25,9 +25,6 @@ export const LDAPS_PORT = 636;
 /** Where dscreate keeps the self-signed CA that it makes for every instance of a host (lib389, `SSCA_PATH`). */
 const SELF_SIGNED_CA = '/etc/dirsrv/ssca';
 
-/** dscreate starts and stops the server twice; a slow disk needs minutes. */
-const DSCREATE_DEADLINE = 600;
-
 /** The instance name for a realm, as FreeIPA forms it: dots become hyphens. */
 export function instanceName(realm: string): string {
   return realm.replaceAll('.', '-');
@@ -99,7 +96,7 @@ export async function createInstance(
 ): Promise<void> {
   await withPrivateFolder(async (folder) => {
     const answers = folder.write('dscreate.inf', dscreateAnswers(instance, password));
-    await host.run('dscreate', ['from-file', answers], { deadline: DSCREATE_DEADLINE, onLine });
+    await host.run('dscreate', ['from-file', answers], { deadline: 'dscreate', onLine });
   });
   onLine('Turning on the USN plug-in');
   await enablePlugin(instance, 'USN');
@@ -166,7 +163,7 @@ export async function removeInstance(
   withSelfSignedCa: boolean,
 ): Promise<void> {
   if (await instanceExists(instance)) {
-    await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 300, accept: [0, 1] });
+    await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 'dsctl', accept: [0, 1] });
   }
   // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
   for (const remains of instancePaths(instance)) await removeTree(remains);

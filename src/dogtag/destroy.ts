@@ -62,7 +62,11 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
   await stop(host, instanceUnit(instance)).catch(() => {});
   await forgetSecurityDomain(instance);
   await host
-    .run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], { deadline: 300, accept: [0, 1], onLine })
+    .run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], {
+      deadline: 'pkidestroy',
+      accept: [0, 1],
+      onLine,
+    })
     .catch((error: unknown) => onLine(sentenceOf(error)));
   for (const path of await instanceRemains(instance)) await removeTree(path);
   await host.run('systemctl', ['reset-failed', instanceUnit(instance)], { accept: [0, 1] });

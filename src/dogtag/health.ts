@@ -12,10 +12,11 @@ import type { DogtagProfile } from './version.ts';
  * @throws CapstanError `ca-unreachable`, `ca-unwell`
  */
 export async function checkStatus(
+  host: Host,
   hostname: string,
   profile: Pick<DogtagProfile, 'statusFormat'>,
 ): Promise<string> {
-  const { status, body } = await publicPage(hostname, '/ca/admin/ca/getStatus');
+  const { status, body } = await publicPage(host, hostname, '/ca/admin/ca/getStatus');
   const word = status === 200 ? statusWord(body, profile.statusFormat) : `HTTP ${status}`;
   if (word !== 'running') throw unwell(`The CA at ${hostname} is not running: ${word}.`);
   return word;
@@ -37,8 +38,8 @@ export function statusWord(body: string, format: DogtagProfile['statusFormat']):
  * and every enrolment is refused with "Profile not found" (seen with 10.10.2).
  * @throws CapstanError `ca-unreachable`, `ca-unwell`
  */
-export async function checkProfiles(hostname: string, restPath: string): Promise<string> {
-  const { status } = await publicPage(hostname, `${restPath}/certrequests/profiles/${SERVER_PROFILE}`);
+export async function checkProfiles(host: Host, hostname: string, restPath: string): Promise<string> {
+  const { status } = await publicPage(host, hostname, `${restPath}/certrequests/profiles/${SERVER_PROFILE}`);
   if (status !== 200) {
     throw unwell(
       `The CA at ${hostname} does not know its profile ${SERVER_PROFILE} (HTTP ${status}); it cannot issue certificates.`,
@@ -61,7 +62,7 @@ export async function checkSignature(host: Host, hostname: string, caCertificate
     return host.run(
       'openssl',
       ['ocsp', '-issuer', ca, '-serial', serial, '-url', `http://${hostname}:8080/ca/ocsp`, '-CAfile', ca],
-      { deadline: 60, accept: [0, 1, 2] },
+      { deadline: 'signature', what: 'a signature of the CA', accept: [0, 1, 2] },
     );
   });
   const said = `${stdout}\n${stderr}`;

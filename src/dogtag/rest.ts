@@ -3,9 +3,6 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
-/** Seconds for one request; a signature by a slow HSM is part of it. */
-const REQUEST_DEADLINE = 120;
-
 /** A client certificate of an agent of the CA, PEM. */
 export interface AgentCredentials {
   certificate: string;
@@ -54,7 +51,7 @@ export function caSession(host: Host, address: CaAddress): CaSession {
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...(cookie && { cookie }),
         },
-        signal: AbortSignal.any([AbortSignal.timeout(REQUEST_DEADLINE * 1000), host.signal]),
+        signal: AbortSignal.any([AbortSignal.timeout(host.deadlines.rest * 1000), host.signal]),
       },
       body === undefined ? undefined : JSON.stringify(body),
     );
@@ -71,9 +68,9 @@ export function caSession(host: Host, address: CaAddress): CaSession {
 
 /** The answer to a plain HTTP request of a public page of the CA. @throws CapstanError `ca-unreachable` */
 export async function publicPage(
+  host: Host,
   hostname: string,
   path: string,
-  deadline = 30,
 ): Promise<{ status: number; body: string }> {
   return exchange((options, onResponse) => httpRequest(options, onResponse), {
     hostname,
@@ -81,7 +78,7 @@ export async function publicPage(
     method: 'GET',
     path,
     headers: { accept: 'application/json, application/xml;q=0.9, */*;q=0.1' },
-    signal: AbortSignal.timeout(deadline * 1000),
+    signal: AbortSignal.any([AbortSignal.timeout(host.deadlines.http * 1000), host.signal]),
   });
 }
 

@@ -6,11 +6,6 @@ import { accountOf } from '../host/users.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Deployment } from './deployment.ts';
 
-/** pkispawn ran for 117 s at most in the lab; a network HSM that makes 4096-bit keys can take many times that. */
-const PKISPAWN_DEADLINE = 1800;
-/** Seconds that pkispawn waits for the subsystem after each start; its own 60 are too few for slow HSMs. */
-const STARTUP_TIMEOUT = '600';
-
 /**
  * Runs pkispawn with a deployment configuration, which lies in memory and is gone afterwards, like everything that
  * pkispawn itself writes to its temporary folder: passwords of tokens among it, which a killed one leaves behind.
@@ -30,8 +25,8 @@ export async function spawn(
         const file = folder.write('deployment.cfg', renderConfig(deployment.sections));
         await host
           .run('pkispawn', ['-v', '-f', file, ...deployment.arguments], {
-            deadline: PKISPAWN_DEADLINE,
-            env: { PKISPAWN_STARTUP_TIMEOUT_SECONDS: STARTUP_TIMEOUT, TMPDIR: temporary.path },
+            deadline: 'pkispawn',
+            env: { PKISPAWN_STARTUP_TIMEOUT_SECONDS: String(host.deadlines.startup), TMPDIR: temporary.path },
             onLine: (line) => {
               const said = spokenLine(line);
               if (said) onLine(said);

@@ -28,7 +28,6 @@ import {
   directoryOf,
   dogtagOf,
   JOURNAL,
-  MODULE_DEADLINE,
   PKI_USER,
   type ServerRequest,
 } from './site.ts';
@@ -152,13 +151,10 @@ async function checkCertmonger(host: Host): Promise<string> {
   const version = parseCertmongerVersion(`${stdout}\n${stderr}`);
   requireSupported('certmonger', version);
   const ours = new Set(CA_CERTIFICATES.map(({ id }) => id));
-  const { requests, ca } = await withCertmonger(
-    async (certmonger) => ({
-      requests: await trackingRequests(certmonger),
-      ca: await findCa(certmonger, CA_NICKNAME),
-    }),
-    30,
-  );
+  const { requests, ca } = await withCertmonger(host, async (certmonger) => ({
+    requests: await trackingRequests(certmonger),
+    ca: await findCa(certmonger, CA_NICKNAME),
+  }));
   if (ca) {
     throw refusal(
       'tracking-exists',
@@ -312,7 +308,6 @@ async function checkToken(host: Host, request: ServerRequest): Promise<string> {
     label: request.token.label,
     pin: request.secrets.token,
     user: PKI_USER,
-    deadline: request.token.deadline ?? MODULE_DEADLINE,
     keySizes: [2048, request.keySize, ...(await overriddenKeySizes(request))],
     nicknames: CA_TOKEN_NICKNAMES,
   });

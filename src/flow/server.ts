@@ -1,5 +1,5 @@
 import { CapstanError, EXIT_FAILED, EXIT_REFUSED } from '../errors.ts';
-import { type Host, openHost } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
 import { createJournal, type JournalFile } from '../plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
 import type { Listener, Step } from '../plan/step.ts';
@@ -42,15 +42,15 @@ export function serverSteps(
   return [
     systemNssDatabase(host),
     directoryInstance(host, site, secrets),
-    directoryTree(site),
+    directoryTree(host, site),
     certificateAuthority(host, site, secrets, undoToken),
     keysOnToken(host, site, secrets),
     publishedCaCertificate(host, site),
-    tracking(site),
+    tracking(host, site),
     directoryCertificate(host, site),
     hsmRecord(host, site),
     startAtBoot(host, site),
-    trackingMonitored(),
+    trackingMonitored(host),
   ];
 }
 
@@ -91,7 +91,7 @@ async function takenBack(
   error: unknown,
 ) {
   // The signal that ended the run must not end its undo.
-  const undoHost = openHost(host.log);
+  const undoHost = host.under();
   const pin = async () => request.secrets.token;
   const failures = await undoSteps(
     serverSteps(undoHost, request, () => request.secrets, { mode: 'purge', pin }),

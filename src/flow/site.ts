@@ -17,15 +17,11 @@ export const CA_FILE = '/etc/capstan/ca.crt';
 export const AGENT_PKCS12 = '/root/ca-agent.p12';
 /** The account that Dogtag's Tomcat runs as. */
 export const PKI_USER = 'pkiuser';
-/** Seconds for one call into a PKCS#11 library; a network HSM that fails over needs tens of them. */
-export const MODULE_DEADLINE = 60;
 
 /** Which token, and the library that reaches it. */
 export interface TokenChoice {
   label: string;
   libraryPath: string;
-  /** Seconds for one call into the library; {@link MODULE_DEADLINE} unless told. */
-  deadline?: number;
 }
 
 /** The names of a server; what its journal keeps. */

@@ -52,9 +52,9 @@ export async function serverStatus(host: Host): Promise<Status> {
   const found = await Promise.all([
     installation(journal.journal.finished),
     services(host, site),
-    directory(site),
+    directory(host, site),
     authority(host, site),
-    certificates(site),
+    certificates(host, site),
   ]);
   const findings = found.flat();
   return { hostname: site.hostname, realm: site.realm, well: findings.every(({ well }) => well), findings };
@@ -64,10 +64,12 @@ export async function serverStatus(host: Host): Promise<Status> {
  * The HSM record of the domain that this host serves.
  * @throws CapstanError `not-installed`, `hsm-record-missing`, `hsm-record-malformed`, `directory-unreachable`
  */
-export async function hsmConfiguration(): Promise<HsmRecord> {
+export async function hsmConfiguration(host: Host): Promise<HsmRecord> {
   const { site } = await installedServer();
   const instance = directoryOf(site);
-  const record = await withLocalDirectory(instance, (directory) => readHsmRecord(directory, instance.suffix));
+  const record = await withLocalDirectory(host, instance, (directory) =>
+    readHsmRecord(directory, instance.suffix),
+  );
   if (record) return record;
   throw failure(
     'hsm-record-missing',
@@ -97,18 +99,18 @@ async function services(host: Host, site: Site): Promise<Finding[]> {
   );
 }
 
-async function directory(site: Site): Promise<Finding[]> {
+async function directory(host: Host, site: Site): Promise<Finding[]> {
   const instance = directoryOf(site);
   const expected = formatHsmRecord({ tokenName: site.token.label, libraryPath: site.token.libraryPath });
   return Promise.all([
     finding('record', 'HSM record', async () => {
-      const record = formatHsmRecord(await hsmConfiguration());
+      const record = formatHsmRecord(await hsmConfiguration(host));
       if (record !== expected)
         throw new Error(`the directory says ${record}, this server was installed with ${expected}`);
       return record;
     }),
     finding('directory', 'LDAPS', async () => {
-      const expires = await verifyDirectoryCertificate(instance, await readFile(CA_FILE, 'utf8'));
+      const expires = await verifyDirectoryCertificate(host, instance, await readFile(CA_FILE, 'utf8'));
       return `serves ${instance.suffix}, its certificate verifies and ${lasting(expires)}`;
     }),
     finding('certificate', 'agent certificate', async () =>
@@ -120,18 +122,18 @@ async function directory(site: Site): Promise<Finding[]> {
 async function authority(host: Host, site: Site): Promise<Finding[]> {
   const { hostname } = site;
   return Promise.all([
-    finding('ca', 'CA status', async () => checkStatus(hostname, await dogtagOf())),
-    finding('ca', 'CA profiles', async () => checkProfiles(hostname, (await dogtagOf()).restPath)),
+    finding('ca', 'CA status', async () => checkStatus(host, hostname, await dogtagOf())),
+    finding('ca', 'CA profiles', async () => checkProfiles(host, hostname, (await dogtagOf()).restPath)),
     finding('ca', 'CA signature', async () =>
       checkSignature(host, hostname, await readFile(CA_FILE, 'utf8')),
     ),
   ]);
 }
 
-async function certificates(site: Site): Promise<Finding[]> {
+async function certificates(host: Host, site: Site): Promise<Finding[]> {
   let requests: TrackingRequest[];
   try {
-    requests = await withCertmonger(trackingRequests, 30);
+    requests = await withCertmonger(host, trackingRequests);
   } catch (error) {
     return [{ area: 'certificate', name: 'certmonger', well: false, detail: sentenceOf(error) }];
   }

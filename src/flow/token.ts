@@ -9,7 +9,7 @@ import { occupiedRefusals } from '../hsm/requirements.ts';
 import { selectToken } from '../hsm/token.ts';
 import type { StepReport } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
-import { MODULE_DEADLINE, PKI_USER, type TokenChoice } from './site.ts';
+import { PKI_USER, type TokenChoice } from './site.ts';
 
 /** Works on the token, logged in, through its library in a process of pkiuser's. */
 export async function onToken<T>(
@@ -18,11 +18,7 @@ export async function onToken<T>(
   pin: Secret,
   work: (module: Module, slot: number) => Promise<T>,
 ): Promise<T> {
-  const request = {
-    libraryPath: token.libraryPath,
-    user: PKI_USER,
-    deadline: token.deadline ?? MODULE_DEADLINE,
-  };
+  const request = { libraryPath: token.libraryPath, user: PKI_USER };
   return withModule(host, request, async (module) => {
     const { slot } = selectToken(await module.tokens(), token.label);
     await module.login(slot, pin);

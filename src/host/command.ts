@@ -1,13 +1,21 @@
+import { basename } from 'node:path';
 import { execa, type Options } from 'execa';
 import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
 import { lineRedactor, redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
+import { type DeadlineName, longerHint } from './deadlines.ts';
 import type { Log } from './log.ts';
+import type { Waiter } from './wait.ts';
 
 /** How one program is run. */
 export interface CommandOptions {
-  /** Seconds until the program is asked to end (5 s later it is killed) and the call fails; 60 unless told. */
-  deadline?: number;
+  /**
+   * Until when the program is asked to end (5 s later it is killed) and the call fails: a name of the table,
+   * `command` unless told; or seconds, for what is no part of an installation.
+   */
+  deadline?: DeadlineName | number;
+  /** What is waited for, for a person; the program's name unless told. */
+  what?: string;
   /** Standard input; none unless told. */
   input?: string | Secret;
   /** Called with each line of output while the program works. */
@@ -28,6 +36,20 @@ export interface CommandResult {
   seconds: number;
 }
 
+/** What a program is run on: see {@link Host}. */
+export interface CommandHost extends Waiter {
+  log: Log;
+  runId: string | undefined;
+}
+
+/** The variable by which a later run finds what a killed one left running. */
+export const RUN_MARK = 'CAPSTAN_RUN';
+
+/** The environment that marks a program as one of this run; see {@link RUN_MARK}. */
+export function runMark(runId: string | undefined): Record<string, string> {
+  return runId === undefined ? {} : { [RUN_MARK]: runId };
+}
+
 /** Runs a program with an argument array; see {@link commandRunner}. */
 export type Run = (file: string, args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
 
@@ -39,8 +61,6 @@ const CLEAN_ENVIRONMENT = {
   LC_ALL: 'C.UTF-8',
 };
 
-/** Seconds that a program may take unless told. */
-const DEADLINE = 60;
 /** Milliseconds between the request to end and the kill. */
 const KILL_DELAY = 5000;
 /** Milliseconds that a killed program may take to be gone. */
@@ -50,18 +70,24 @@ const SETTLING = 2000;
  * The one way to run a program: argument array, deadline, clean environment, captured and logged output.
  * The program gets a session of its own: no terminal to ask at, no Ctrl+C but through `signal`, and what it started
  * in its process group ends with it.
- * @param signal ends a running program when it aborts; none is started afterwards
+ * A running program is ended when the host's signal aborts; none is started afterwards.
  * @throws (from the returned function) CapstanError `command-missing`, `command-failed`, `command-deadline`, `command-interrupted`
  */
-export function commandRunner(log: Log, signal?: AbortSignal): Run {
+export function commandRunner(host: CommandHost): Run {
+  const { log, signal } = host;
   return async (file, args, options = {}) => {
     // A quick program might do its work before it is ended.
-    if (signal?.aborted) throw interrupted(file);
+    if (signal.aborted) throw interrupted(file);
     const shown = redact([file, ...args].map(quoted).join(' '));
     log.write(`run ${shown}`);
-    const program = execa(file, args as string[], execaOptions(options, signal));
-    const letGo = releaseWhenEnded(program, options.deadline ?? DEADLINE, signal);
-    const result = await program.finally(letGo);
+    const seconds = secondsOf(host, options);
+    const program = execa(file, args as string[], execaOptions(host, options, seconds));
+    const letGo = releaseWhenEnded(program, seconds, signal);
+    const told = host.waiting(options.what ?? basename(file), seconds);
+    const result = await program.finally(() => {
+      told();
+      letGo();
+    });
     const outcome: CommandResult = {
       exitCode: result.exitCode ?? -1,
       stdout: text(result.stdout),
@@ -72,26 +98,30 @@ export function commandRunner(log: Log, signal?: AbortSignal): Run {
       `exit ${result.exitCode ?? result.signal ?? result.code} after ${outcome.seconds} s: ${shown}${indented(outcome)}`,
     );
     if (result.exitCode !== undefined && (options.accept ?? [0]).includes(result.exitCode)) return outcome;
-    throw commandError(file, result, options);
+    throw commandError(file, result, options, seconds);
   };
 }
 
-function execaOptions(options: CommandOptions, signal: AbortSignal | undefined): Options {
+function secondsOf({ deadlines }: CommandHost, { deadline = 'command' }: CommandOptions): number {
+  return typeof deadline === 'number' ? deadline : deadlines[deadline];
+}
+
+function execaOptions({ signal, runId }: CommandHost, options: CommandOptions, seconds: number): Options {
   const input = options.input;
   return {
     reject: false,
-    timeout: (options.deadline ?? DEADLINE) * 1000,
+    timeout: seconds * 1000,
     forceKillAfterDelay: KILL_DELAY,
     killDescendants: true,
     stripFinalNewline: false,
     extendEnv: false,
-    env: { ...CLEAN_ENVIRONMENT, ...options.env },
+    env: { ...CLEAN_ENVIRONMENT, ...runMark(runId), ...options.env },
     stdin: input === undefined ? 'ignore' : 'pipe',
     stdout: output(options.onLine),
     stderr: output(options.onLine),
     ...(input !== undefined && { input: typeof input === 'string' ? input : input.reveal() }),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
-    ...(signal && { cancelSignal: signal }),
+    cancelSignal: signal,
   } as Options;
 }
 
@@ -114,7 +144,7 @@ function output(onLine: CommandOptions['onLine']) {
 function releaseWhenEnded(
   program: { stdio: readonly ({ destroy(): unknown } | null | undefined)[] },
   deadline: number,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): () => void {
   const released = () => {
     for (const stream of program.stdio) stream?.destroy();
@@ -124,10 +154,10 @@ function releaseWhenEnded(
     timer = setTimeout(released, KILL_DELAY + SETTLING);
   };
   let timer = setTimeout(later, deadline * 1000);
-  signal?.addEventListener('abort', later, { once: true });
+  signal.addEventListener('abort', later, { once: true });
   return () => {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', later);
+    signal.removeEventListener('abort', later);
   };
 }
 
@@ -143,16 +173,22 @@ interface Ended {
 }
 
 /** The error of a program that did not do what was asked, composed from the facts of its end. */
-function commandError(file: string, result: Ended, options: CommandOptions): CapstanError {
+function commandError(
+  file: string,
+  result: Ended,
+  { deadline = 'command', cwd }: CommandOptions,
+  seconds: number,
+): CapstanError {
   if (result.isCanceled) return interrupted(file);
   if (result.timedOut) {
     return failure(
       'command-deadline',
-      `${file} did not end within ${options.deadline ?? DEADLINE} s and was stopped.`,
+      `${file} did not end within ${seconds} s and was stopped.`,
+      typeof deadline === 'string' ? `If it only is slow: ${longerHint(deadline)}.` : undefined,
     );
   }
   // A working directory that is not there gives the same code.
-  if (result.code === 'ENOENT' && options.cwd === undefined) {
+  if (result.code === 'ENOENT' && cwd === undefined) {
     return refusal(
       'command-missing',
       `The program ${file} is not installed.`,

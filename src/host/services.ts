@@ -1,8 +1,5 @@
 import type { Host } from './host.ts';
 
-/** Seconds that a service may take to start or stop; a Tomcat with an HSM needs more than systemd's 90. */
-const SERVICE_DEADLINE = 300;
-
 /** Whether systemd starts the unit at boot (systemctl(1), `is-enabled`). */
 export async function isEnabled(host: Host, unit: string): Promise<boolean> {
   const { stdout } = await host.run('systemctl', ['is-enabled', unit], { accept: [0, 1, 3, 4] });
@@ -27,15 +24,15 @@ export async function disable(host: Host, unit: string): Promise<void> {
 
 /** @throws CapstanError `command-failed`, `command-deadline` */
 export async function start(host: Host, unit: string): Promise<void> {
-  await host.run('systemctl', ['start', unit], { deadline: SERVICE_DEADLINE });
+  await host.run('systemctl', ['start', unit], { deadline: 'service', what: `${unit} to start` });
 }
 
 /** @throws CapstanError `command-failed`, `command-deadline` */
 export async function stop(host: Host, unit: string): Promise<void> {
-  await host.run('systemctl', ['stop', unit], { deadline: SERVICE_DEADLINE });
+  await host.run('systemctl', ['stop', unit], { deadline: 'service', what: `${unit} to stop` });
 }
 
 /** @throws CapstanError `command-failed`, `command-deadline` */
 export async function restart(host: Host, unit: string): Promise<void> {
-  await host.run('systemctl', ['restart', unit], { deadline: SERVICE_DEADLINE });
+  await host.run('systemctl', ['restart', unit], { deadline: 'service', what: `${unit} to restart` });
 }

@@ -6,6 +6,7 @@ import { setTimeout as startTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { CapstanError } from '../errors.ts';
+import { runMark } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { lineRedactor } from '../secret/redaction.ts';
 import {
@@ -23,7 +24,7 @@ export interface ModuleRequest {
   libraryPath: string;
   /** The user as whom the library runs, with all its groups; Capstan's own unless told. */
   user?: string;
-  /** Seconds that each single call may take; 60 unless told. */
+  /** Seconds that each single call may take; the host's deadline `token` unless told. */
   deadline?: number;
   /** Variables that the vendor's library needs, beside PATH and LANG. Never for secrets. */
   env?: Readonly<Record<string, string>>;
@@ -38,8 +39,6 @@ export interface ModuleProcess {
   pid: number | undefined;
 }
 
-/** Seconds that a call may take unless told: network HSMs answer within seconds, or are away. */
-const DEADLINE = 60;
 /** Lines of a library's output that are kept; a trace option left on writes without end. */
 const LOGGED_LINES = 1000;
 const LAST_WORDS_LENGTH = 300;
@@ -74,7 +73,7 @@ export function startModuleProcess(host: Host, request: ModuleRequest): ModulePr
     execPath: '/bin/sh',
     execArgv: ['-c', SURROUNDINGS, 'capstan-module', process.execPath],
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
-    env: { ...CLEAN_ENVIRONMENT, ...request.env },
+    env: { ...CLEAN_ENVIRONMENT, ...runMark(host.runId), ...request.env },
     cwd: '/',
     detached: true,
   });
@@ -85,7 +84,7 @@ export function startModuleProcess(host: Host, request: ModuleRequest): ModulePr
     lastWords: undefined,
   };
   const outputRead = keepOutput(host, child, place);
-  return conversation(host, child, place, request.deadline ?? DEADLINE, outputRead);
+  return conversation(host, child, place, request.deadline ?? host.deadlines.token, outputRead);
 }
 
 /** Sends what the library prints to the log, and remembers its last line. */

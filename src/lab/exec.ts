@@ -40,7 +40,10 @@ export function inside(argv: readonly string[], term: string | undefined = undef
 }
 
 /** How a command inside a host is run: {@link CommandOptions} less the environment of this machine. */
-export type LabExecOptions = Pick<CommandOptions, 'input' | 'deadline' | 'accept' | 'onLine'>;
+export type LabExecOptions = Pick<CommandOptions, 'input' | 'accept' | 'onLine'> & {
+  /** Seconds; 60 unless told. */
+  deadline?: number;
+};
 
 /**
  * Runs a command in a host as root and captures what it writes. It and its children end at the deadline.

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { refusal } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
-import { type Host, openHost } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
 import { bootHosts, ensureShared, stopHosts, together } from './boot.ts';
 import { bundleLayer } from './bundle.ts';
 import { removeHost } from './down.ts';
@@ -79,7 +79,7 @@ export async function takeSnapshot(
     await removeFolders(host, [replaced]);
   } finally {
     // On a signal of its own: what an interrupted copy stopped must run again.
-    await bootHosts(openHost(host.log), state, running, onLine);
+    await bootHosts(host.under(), state, running, onLine);
   }
 }
 

@@ -11,7 +11,7 @@ import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
 import { failure, sentenceOf } from '../../errors.ts';
 import { absentPaths, removeEmptyFolder, removeTree } from '../../host/files.ts';
-import { type Host, openHost } from '../../host/host.ts';
+import type { Host } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
@@ -51,7 +51,7 @@ export function certificateAuthority(
       } catch (error) {
         // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone
         // must not hide why pkispawn failed.
-        await rememberCreated(openHost(host.log), site.token, pin, report).catch((second: unknown) =>
+        await rememberCreated(host.under(), site.token, pin, report).catch((second: unknown) =>
           host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
         );
         throw error;
@@ -80,12 +80,16 @@ async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report:
     }
     await takeOverAgent(host, deployment.agentFile, deployment.adminPassword, AGENT_PKCS12, secrets.admin);
   });
-  await setAdministratorPassword(directoryOf(site), secrets.admin);
+  await setAdministratorPassword(host, directoryOf(site), secrets.admin);
 }
 
 /** Gives the CA's administrator the password that was asked for; Dogtag checks it by an LDAP bind. */
-async function setAdministratorPassword(instance: DirectoryInstance, password: Secret): Promise<void> {
-  await withLocalDirectory(instance, (directory) =>
+async function setAdministratorPassword(
+  host: Host,
+  instance: DirectoryInstance,
+  password: Secret,
+): Promise<void> {
+  await withLocalDirectory(host, instance, (directory) =>
     directory.replace(ADMINISTRATOR_DN, { userPassword: [password.reveal()] }),
   );
 }

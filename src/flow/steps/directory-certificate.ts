@@ -22,7 +22,7 @@ export function directoryCertificate(host: Host, site: Site): Step {
   return {
     id: 'directory-certificate',
     title: 'Have the CA issue the TLS certificate of the directory',
-    done: () => servesDirectoryCertificate(instance),
+    done: () => servesDirectoryCertificate(host, instance),
     async apply(report) {
       const ca = await caCertificate(host);
       const request = await requestDirectoryCertificate(
@@ -34,7 +34,7 @@ export function directoryCertificate(host: Host, site: Site): Step {
       const { serialNumber } = verified(certificate, ca);
       report.line(`Certificate ${serialNumber} issued and verified`);
       await installDirectoryCertificate(host, instance, certificate, ca);
-      await verifyDirectoryCertificate(instance, ca);
+      await verifyDirectoryCertificate(host, instance, ca);
       await report.remember({ serialNumber });
     },
     // Key and certificate lie in the instance's own database and go with it.

@@ -28,20 +28,21 @@ export function directoryInstance(host: Host, site: Site, secrets: () => ServerS
 }
 
 /** Adds Capstan's schema and the containers of its entries. Both go with the instance. */
-export function directoryTree(site: Site): Step {
+export function directoryTree(host: Host, site: Site): Step {
   const instance = directoryOf(site);
   return {
     id: 'directory-tree',
     title: 'Add the schema and the tree of the domain',
     done: () =>
       withLocalDirectory(
+        host,
         instance,
         async (directory) =>
           (await missingSchema(directory, assetPath(SCHEMA))).length === 0 &&
           hasContainers(directory, instance.suffix),
       ),
     async apply(report) {
-      await withLocalDirectory(instance, async (directory) => {
+      await withLocalDirectory(host, instance, async (directory) => {
         const added = await addSchema(directory, assetPath(SCHEMA));
         report.line(`${added} schema definitions added`);
         await addContainers(directory, instance.suffix);

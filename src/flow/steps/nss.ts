@@ -18,7 +18,7 @@ export function systemNssDatabase(host: Host): Step {
     apply: () => makeSystemDatabase(host),
     async undo(report) {
       if (!(await hasSystemDatabase())) return;
-      const requests = await withCertmonger(trackingRequests, 30);
+      const requests = await withCertmonger(host, trackingRequests);
       if (requests.length === 0 && (await isSystemDatabaseEmpty(host))) await removeSystemDatabase();
       else report.line('Left in place: others use it by now');
     },

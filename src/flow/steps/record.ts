@@ -17,13 +17,13 @@ export function hsmRecord(host: Host, site: Site): Step {
     id: 'hsm-record',
     title: `Record the token ${site.token.label} in the directory`,
     done: () =>
-      withLocalDirectory(instance, async (directory) => {
+      withLocalDirectory(host, instance, async (directory) => {
         const found = await readHsmRecord(directory, instance.suffix);
         return found?.tokenName === record.tokenName && found.libraryPath === record.libraryPath;
       }),
     async apply() {
       const authority = await hostAuthority(host, site);
-      await withLocalDirectory(instance, (directory) =>
+      await withLocalDirectory(host, instance, (directory) =>
         writeHsmRecord(directory, instance.suffix, record, authority),
       );
     },
@@ -42,7 +42,7 @@ export function publishedCaCertificate(host: Host, site: Site): Step {
     async apply() {
       const pem = await caCertificate(host);
       await writeFileAtomically(CA_FILE, pem, { mode: 0o644 });
-      await withLocalDirectory(instance, (directory) =>
+      await withLocalDirectory(host, instance, (directory) =>
         publishCaCertificate(directory, instance.suffix, new X509Certificate(pem).raw),
       );
     },

@@ -11,6 +11,7 @@ import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
 import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
 import { failure } from '../../errors.ts';
+import type { Host } from '../../host/host.ts';
 import { platform } from '../../host/platform.ts';
 import type { Step } from '../../plan/step.ts';
 import { CA_FILE, type Site } from '../site.ts';
@@ -19,19 +20,19 @@ import { CA_FILE, type Site } from '../site.ts';
 export const CA_NICKNAME = 'capstan';
 
 /** Has certmonger track every system certificate, each in its own token. */
-export function tracking(site: Site): Step {
+export function tracking(host: Host, site: Site): Step {
   const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
   return {
     id: 'tracking',
     title: `Have certmonger track the ${CA_CERTIFICATES.length} system certificates`,
     done: () =>
-      withCertmonger(async (certmonger) => {
+      withCertmonger(host, async (certmonger) => {
         const found = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
         return [...ids].every((id) => found.has(id));
       }),
     async apply(report) {
       const pins = await instancePins(INSTANCE);
-      await withCertmonger(async (certmonger) => {
+      await withCertmonger(host, async (certmonger) => {
         const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
         const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
         for (const { id, nickname, token: where } of CA_CERTIFICATES) {
@@ -48,7 +49,7 @@ export function tracking(site: Site): Step {
       });
     },
     undo: () =>
-      withCertmonger(async (certmonger) => {
+      withCertmonger(host, async (certmonger) => {
         for (const request of await trackingRequests(certmonger)) {
           if (ids.has(request.id)) await untrack(certmonger, request);
         }
@@ -61,13 +62,13 @@ export function tracking(site: Site): Step {
  * Waits until certmonger has read every certificate from its token and watches it. A step of its own and a late one:
  * a token answers slowly, and certmonger reads while the steps between go on.
  */
-export function trackingMonitored(): Step {
+export function trackingMonitored(host: Host): Step {
   return {
     id: 'tracking-monitored',
     title: 'See that certmonger monitors all of them',
     done: async () => false,
     apply: (report) =>
-      withCertmonger(async (certmonger) => {
+      withCertmonger(host, async (certmonger) => {
         const requests = await trackingRequests(certmonger);
         for (const { id, nickname } of CA_CERTIFICATES) {
           const request = requests.find((one) => one.id === id);
@@ -77,7 +78,7 @@ export function trackingMonitored(): Step {
               `certmonger lost the request ${id} for "${nickname}".`,
               'Look at "journalctl -u certmonger".',
             );
-          const { status } = await untilMonitoring(certmonger, request.path);
+          const { status } = await untilMonitoring(host, certmonger, request.path);
           report.line(`${nickname}: ${status}`);
         }
       }),

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { type CaDeployment, caDeployments, passwordFault } from '../../../src/dogtag/deployment.ts';
 import { dogtagProfile } from '../../../src/dogtag/version.ts';
 import { CapstanError } from '../../../src/errors.ts';
-import { commandRunner } from '../../../src/host/command.ts';
 import {
   type ConfigSections,
   type ConfigValue,
@@ -13,7 +12,7 @@ import {
   renderConfig,
   unwritable,
 } from '../../../src/host/configparser.ts';
-import { noLog } from '../../../src/host/log.ts';
+import { openHost } from '../../../src/host/host.ts';
 import { Secret } from '../../../src/secret/secret.ts';
 
 type BySection = Record<string, Record<string, string>>;
@@ -26,7 +25,7 @@ const READER = fileURLToPath(new URL('read_like_pkispawn.py', import.meta.url));
 
 /** One start of Python for all the texts. */
 async function python(asked: { pkispawn?: string[]; raw?: string[] }): Promise<Answers> {
-  const result = await commandRunner(noLog)('python3', ['-I', READER], { input: JSON.stringify(asked) });
+  const result = await openHost().run('python3', ['-I', READER], { input: JSON.stringify(asked) });
   return JSON.parse(result.stdout) as Answers;
 }
 

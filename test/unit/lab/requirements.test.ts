@@ -1,6 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import type { Host } from '../../../src/host/host.ts';
-import { noLog } from '../../../src/host/log.ts';
+import { type Host, openHost } from '../../../src/host/host.ts';
 import { labList } from '../../../src/lab/lab.ts';
 import { becomeLabRoot, requireTools } from '../../../src/lab/requirements.ts';
 
@@ -8,9 +7,8 @@ afterEach(() => vi.restoreAllMocks());
 
 /** A machine on which the shell finds no program. */
 const bare: Host = {
+  ...openHost(),
   run: async () => ({ exitCode: 127, stdout: '', stderr: '', seconds: 0 }),
-  log: noLog,
-  signal: new AbortController().signal,
 };
 
 test('others than root are told so, also by what only looks', async () => {
