@@ -1,3 +1,5 @@
+import type { Wait } from '../host/wait.ts';
+
 /** The facts that a step leaves in the journal for its undo and for later commands. Never a secret. */
 export type Facts = Readonly<Record<string, unknown>>;
 
@@ -45,6 +47,7 @@ export type PlanEvent =
   | { type: 'plan'; steps: readonly { id: string; title: string }[] }
   | { type: 'step-started'; id: string; title: string }
   | { type: 'step-line'; id: string; line: string }
+  | ({ type: 'waiting' } & Wait)
   | { type: 'step-finished'; id: string; title: string; seconds: number; changed: boolean }
   | { type: 'step-failed'; id: string; title: string; seconds: number; code: string; message: string }
   | { type: 'undo-started'; id: string; title: string }
