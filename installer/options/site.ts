@@ -49,7 +49,8 @@ export function adminOptions(command: Command): Command {
 /**
  * The names of the server. What is not given follows from the system's host name; a person may change it.
  * @param system the fully qualified name that the system knows itself by, if any
- * @throws CapstanError `hostname-invalid`, `domain-invalid`, `realm-invalid`, `option-unprintable`, `option-missing`
+ * @throws CapstanError `hostname-invalid`, `domain-invalid`, `realm-invalid`, `option-unprintable`,
+ *   `option-too-long`, `option-missing`
  */
 export async function readSite(
   values: SiteValues,

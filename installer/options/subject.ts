@@ -1,7 +1,10 @@
 import { isAbsolute } from 'node:path';
 import { type Command, Option } from 'commander';
 import { refusal } from '../../src/errors.ts';
-import { escapeValue, formatDn, parseDn, valuesOf } from '../../src/names/dn.ts';
+import { type Dn, escapeValue, formatDn, parseDn, valuesOf } from '../../src/names/dn.ts';
+import { flawOfPath } from '../../src/names/path.ts';
+import { quoted } from '../../src/names/quoted.ts';
+import { flawOfSubject } from '../../src/names/subject.ts';
 import { printable } from './field.ts';
 import { together } from './together.ts';
 
@@ -46,12 +49,13 @@ export function subjectOptions(command: Command): Command {
 
 /**
  * The subjects, in the string form of RFC 4514.
- * @throws CapstanError `dn-invalid`, `ca-subject-invalid`, `override-path-invalid`, `option-unprintable`
+ * @throws CapstanError `dn-invalid`, `subject-invalid`, `ca-subject-invalid`, `override-path-invalid`,
+ *   `option-unprintable`, `option-too-long`
  */
 export async function readSubjects(values: SubjectValues, realm: string): Promise<Subjects> {
   const text = values.subjectBase ?? `O=${escapeValue(realm)}`;
   // First and alone: the default of the CA's subject would only repeat what is wrong with it.
-  const subjectBase = formatDn(parseDn(printable('--subject-base', text)));
+  const subjectBase = formatDn(parseSubject('--subject-base', text));
   return together<Subjects>({
     subjectBase: () => subjectBase,
     caSubject: () => parseCaSubject(values.caSubject ?? `CN=Certificate Authority,${subjectBase}`),
@@ -60,13 +64,29 @@ export async function readSubjects(values: SubjectValues, realm: string): Promis
   });
 }
 
+/** A name that can be in a certificate that Dogtag issues. */
+function parseSubject(option: string, text: string): Dn {
+  const dn = parseDn(printable(option, text));
+  const flaw = flawOfSubject(dn);
+  if (flaw) {
+    throw refusal(
+      'subject-invalid',
+      `${quoted(text)} cannot be in the subjects of certificates (${option}): ${flaw}.`,
+      option === '--subject-base'
+        ? 'Give another one with --subject-base, as in O=EXAMPLE.TEST; unless told it is O= and the realm.'
+        : 'Write it as in --ca-subject "CN=Certificate Authority,O=EXAMPLE.TEST"',
+    );
+  }
+  return dn;
+}
+
 /** A CA is found by its common name in every client's trust store, so it must have one. */
 function parseCaSubject(text: string): string {
-  const dn = parseDn(printable('--ca-subject', text));
+  const dn = parseSubject('--ca-subject', text);
   if (valuesOf(dn, 'CN').length !== 1) {
     throw refusal(
       'ca-subject-invalid',
-      `"${text}" cannot be the subject of the CA: it must have exactly one CN.`,
+      `${quoted(text)} cannot be the subject of the CA (--ca-subject): it must have exactly one CN.`,
       'Write it as in --ca-subject "CN=Certificate Authority,O=EXAMPLE.TEST"',
     );
   }
@@ -74,10 +94,12 @@ function parseCaSubject(text: string): string {
 }
 
 function parseOverride(path: string | undefined): string | undefined {
-  if (path !== undefined && !isAbsolute(printable('--pki-config-override', path))) {
+  if (path === undefined) return undefined;
+  const flaw = flawOfPath(path) ?? (isAbsolute(path) ? undefined : 'has no absolute path');
+  if (flaw) {
     throw refusal(
       'override-path-invalid',
-      `--pki-config-override names "${path}", which is not an absolute path.`,
+      `The file that --pki-config-override names, ${quoted(path)}, ${flaw}.`,
       'Give the path from the root on: /etc/capstan/pki-override.ini',
     );
   }

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import type { TokenChoice } from '../../src/flow/site.ts';
+import { flawOfPath } from '../../src/names/path.ts';
+import { quoted } from '../../src/names/quoted.ts';
 import type { SecretRequest } from '../../src/secret/sources.ts';
 import type { Asker } from '../prompt.ts';
 import { readField } from './field.ts';
@@ -29,7 +31,8 @@ export function tokenOptions(command: Command): Command {
 
 /**
  * The token that the options name, or the person.
- * @throws CapstanError `option-missing`, `option-unprintable`, `library-path-twice`
+ * @throws CapstanError `option-missing`, `option-unprintable`, `option-too-long`, `library-path-invalid`,
+ *   `library-path-twice`
  */
 export async function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
   const { tokenName, libraryPath, tokenLibraryPath } = values;
@@ -46,7 +49,7 @@ export async function readToken(values: TokenValues, asker: Asker | undefined): 
             option: '--library-path',
             what: 'PKCS#11 library path',
             given: onePath(libraryPath, tokenLibraryPath),
-            parse: nonempty('--library-path'),
+            parse: parseLibraryPath,
           },
           asker,
         ),
@@ -58,16 +61,30 @@ export async function readToken(values: TokenValues, asker: Asker | undefined): 
 /** Refuses an empty text. What a label and a library path must be like is judged with the token itself, in src/hsm. */
 function nonempty(option: string): (text: string) => string {
   return (text) => {
-    if (text === '') throw refusal('option-missing', `The value of ${option} is empty.`);
+    if (text === '')
+      throw refusal('option-missing', `The value of ${option} is empty.`, `Give ${option} a value.`);
     return text;
   };
+}
+
+function parseLibraryPath(text: string): string {
+  const path = nonempty('--library-path')(text);
+  const flaw = flawOfPath(path);
+  if (flaw) {
+    throw refusal(
+      'library-path-invalid',
+      `The library that --library-path names, ${quoted(path)}, ${flaw}.`,
+      'Give the absolute path of the PKCS#11 library.',
+    );
+  }
+  return path;
 }
 
 function onePath(path: string | undefined, alias: string | undefined): string | undefined {
   if (path !== undefined && alias !== undefined && path !== alias) {
     throw refusal(
       'library-path-twice',
-      `--library-path names ${path}, but --token-library-path names ${alias}.`,
+      `--library-path names ${quoted(path)}, but --token-library-path names ${quoted(alias)}.`,
       'They are two names of one option; give one.',
     );
   }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { refusal } from '../errors.ts';
 import { type ConfigEntry, KEYS_READ_RAW, parseConfig, unwritable } from '../host/configparser.ts';
@@ -50,7 +50,7 @@ const VALUES: readonly { keys: RegExp; value: RegExp; names: string }[] = [
  * whichever section it stands in; [CA] wins over [DEFAULT], and that over [Tomcat].
  * @param path absolute path of the file (UTF-8)
  * @throws CapstanError `override-path`, `override-missing`, `override-unreadable`, `override-not-a-file`,
- * `override-encoding`, `config-syntax`; `override-owned` when a key belongs to Capstan and `override-invalid` for
+ * `override-too-large`, `override-encoding`, `config-syntax`; `override-owned` when a key belongs to Capstan and `override-invalid` for
  * other faults, either with every fault of the file, its section and its line
  */
 export async function readOverride(path: string): Promise<ConfigEntry[]> {
@@ -179,25 +179,48 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Opened without waiting, so that a FIFO is seen for what it is instead of blocking. */
+/** The most bytes that an override may have: a hundred times what pkispawn has parameters for. */
+const LONGEST = 1024 * 1024;
+
+/** Looked at before it is opened, and opened without waiting, so that a FIFO or a device is left alone. */
 async function readBytes(path: string): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause) => {
-    const missing = cause.code === 'ENOENT';
+  const { isFile, size } = await stat(path)
+    .then((found) => ({ isFile: found.isFile(), size: found.size }))
+    .catch((cause) => {
+      throw unreachable(path, cause);
+    });
+  if (!isFile) {
     throw refusal(
-      missing ? 'override-missing' : 'override-unreadable',
-      missing
-        ? `The override file ${path} does not exist.`
-        : `The override file ${path} cannot be read (${cause.code}).`,
-      'Check the path and the permissions.',
-      cause,
+      'override-not-a-file',
+      `The override file ${path} is not a regular file.`,
+      'Give the path of a file.',
     );
+  }
+  if (size > LONGEST) {
+    throw refusal(
+      'override-too-large',
+      `The override file ${path} has ${size} bytes, and may have ${LONGEST}.`,
+      'See whether it is the right file.',
+    );
+  }
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause) => {
+    throw unreachable(path, cause);
   });
   try {
-    if (!(await file.stat()).isFile()) {
-      throw refusal('override-not-a-file', `${path} is not a regular file.`, 'Give the path of a file.');
-    }
     return await file.readFile();
   } finally {
     await file.close();
   }
+}
+
+function unreachable(path: string, cause: NodeJS.ErrnoException) {
+  const missing = cause.code === 'ENOENT';
+  return refusal(
+    missing ? 'override-missing' : 'override-unreadable',
+    missing
+      ? `The override file ${path} does not exist.`
+      : `The override file ${path} cannot be read (${cause.code}).`,
+    'Check the path and the permissions.',
+    cause,
+  );
 }

@@ -1,6 +1,7 @@
 /** Distinguished names in their string form, RFC 4514. */
 
 import { refusal } from '../errors.ts';
+import { quoted } from './quoted.ts';
 
 /** One `type=value` of a name. The value is plain text, without escapes. */
 export interface Attribute {
@@ -48,9 +49,10 @@ function splitUnescaped(text: string, separator: string, whole: string): string[
 
 function parseAttribute(pair: string, whole: string): Attribute {
   const equals = pair.indexOf('=');
-  if (equals < 0) throw invalid(whole, pair.trim() ? `"${pair.trim()}" has no "="` : 'a part of it is empty');
+  if (equals < 0)
+    throw invalid(whole, pair.trim() ? `${quoted(pair.trim())} has no "="` : 'a part of it is empty');
   const type = pair.slice(0, equals).trim();
-  if (!TYPE.test(type)) throw invalid(whole, `"${type}" is no attribute type`);
+  if (!TYPE.test(type)) throw invalid(whole, `${quoted(type)} is no attribute type`);
   const raw = trimBlanks(pair.slice(equals + 1));
   if (raw === '') throw invalid(whole, `${type} has no value`);
   if (raw.startsWith('#'))
@@ -100,7 +102,7 @@ function decoded(bytes: Uint8Array, whole: string): string {
 function invalid(text: string, reason: string, cause?: unknown) {
   return refusal(
     'dn-invalid',
-    `"${text}" is not a distinguished name: ${reason}.`,
+    `${quoted(text)} is not a distinguished name: ${reason}.`,
     'Write it as in CN=Certificate Authority,O=EXAMPLE.TEST, the most specific part first.',
     cause,
   );

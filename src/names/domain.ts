@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { type CapstanError, refusal } from '../errors.ts';
+import { quoted } from './quoted.ts';
 
 /** A label of a host name (RFC 1123, 2.1): letters, digits and inner hyphens, at most 63 octets. */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -9,19 +10,29 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The longest name that DNS carries (RFC 1035, 2.3.4), without the final dot. */
 const LONGEST_NAME = 253;
 
+/** The longest name of a directory instance (dscreate of 389-ds 1.4.4), which the realm gives. */
+const LONGEST_REALM = 80;
+
 /** The longest host name of Linux (HOST_NAME_MAX), and of the common name in a certificate (RFC 5280, ub-common-name). */
 const LONGEST_HOST_NAME = 64;
 
-/** Why a text is no lower-case DNS name of two labels or more; undefined when it is one. */
-function flawOf(name: string, longest: number): string | undefined {
-  if (name !== name.toLowerCase()) return 'it must be in lower case';
+/** In which letters a name is written. */
+type LetterCase = 'lower' | 'upper';
+
+/** Why a text is no DNS name of two labels or more, in letters of this case; undefined when it is one. */
+function flawOf(text: string, longest: number, letters: LetterCase = 'lower'): string | undefined {
+  // Before the case: to a computer the Kelvin sign is a capital k.
+  if (/[^ -~]/.test(text))
+    return 'it holds other characters than ASCII (IDNs are written in their xn-- form)';
+  const name = text.toLowerCase();
+  if (text !== (letters === 'lower' ? name : text.toUpperCase())) return `it must be in ${letters} case`;
   if (name.length > longest) return `it is longer than ${longest} characters`;
   const labels = name.split('.');
   if (labels.length < 2) return 'it needs at least two parts with a dot between them';
   const wrong = labels.find((label) => !LABEL.test(label));
   if (wrong === '') return 'a part of it is empty';
   if (wrong !== undefined) {
-    return `"${wrong}" is no DNS label (letters, digits and inner hyphens, at most 63 characters)`;
+    return `${quoted(wrong)} is no DNS label (letters, digits and inner hyphens, at most 63 characters)`;
   }
   // RFC 1123, 2.1: the last label is alphabetic, which is how a name is told from an address.
   if (/^[0-9]+$/.test(labels.at(-1) ?? '')) return 'its last part is a number';
@@ -63,14 +74,13 @@ function hostnameFlaw(text: string): string | undefined {
  * @throws CapstanError `realm-invalid`
  */
 export function parseRealm(text: string): string {
-  const flaw =
-    text === text.toUpperCase() ? flawOf(text.toLowerCase(), LONGEST_NAME) : 'it must be in upper case';
+  const flaw = flawOf(text, LONGEST_REALM, 'upper');
   if (flaw) throw invalid('realm', 'realm', text, flaw, 'Give a realm such as EXAMPLE.TEST with --realm.');
   return text;
 }
 
 function invalid(code: string, what: string, text: string, flaw: string, next: string): CapstanError {
-  return refusal(`${code}-invalid`, `"${text}" cannot be the ${what}: ${flaw}.`, next);
+  return refusal(`${code}-invalid`, `${quoted(text)} cannot be the ${what}: ${flaw}.`, next);
 }
 
 /** The suffix of a domain's subtree: `dc=example,dc=test` (RFC 2247). */

@@ -1,8 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type CapstanError, refusal } from '../errors.ts';
+import { flawOfPath } from '../names/path.ts';
+import { quoted } from '../names/quoted.ts';
 
 /** The most bytes that a file with a secret may hold. */
 export const LONGEST_SECRET_FILE = 4096;
+
+/** What a file with a secret has to be. */
+const ALONE = 'Leave the password alone in it, on one line.';
 
 /** How strictly a file is looked at before it is believed. */
 export interface SecretFileRules {
@@ -15,16 +20,14 @@ export interface SecretFileRules {
  * @throws CapstanError `secret-file-missing`, `secret-file-unusable`, `secret-file-exposed`
  */
 export function readSecretFile(path: string, rules: SecretFileRules = {}): string {
+  const flaw = flawOfPath(path);
+  if (flaw) throw unusable(quoted(path), flaw, 'Give the path of a file of one line.');
+  // Looked at before it is opened: opening a pipe wakes who writes to it, opening a watchdog starts it.
+  requireFile(path, look(path));
   const descriptor = open(path);
   try {
     const file = fstatSync(descriptor);
-    if (!file.isFile()) {
-      throw unusable(
-        path,
-        'is not a regular file',
-        'To hand over a secret through a pipe, name - as the file.',
-      );
-    }
+    requireFile(path, file);
     if (!rules.exposed) refuseExposed(path, file.uid, file.mode);
     return singleLine(readAll(descriptor), path);
   } finally {
@@ -32,16 +35,38 @@ export function readSecretFile(path: string, rules: SecretFileRules = {}): strin
   }
 }
 
+function requireFile(path: string, file: Stats): void {
+  if (file.isFile()) return;
+  throw unusable(path, 'is not a regular file', 'To hand over a secret through a pipe, name - as the file.');
+}
+
+function look(path: string): Stats {
+  try {
+    return statSync(path);
+  } catch (error) {
+    throw unreachable(path, error as NodeJS.ErrnoException);
+  }
+}
+
 function open(path: string): number {
   try {
-    // O_NONBLOCK: a pipe without a writer would otherwise be waited for without end.
+    // O_NONBLOCK: a pipe that was put in the place of the file would be waited for without end.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw refusal('secret-file-missing', `The password file ${path} does not exist.`, undefined, error);
-    }
-    throw unusable(path, `cannot be opened: ${(error as Error).message}`, undefined, error);
+    throw unreachable(path, error as NodeJS.ErrnoException);
   }
+}
+
+function unreachable(path: string, error: NodeJS.ErrnoException): CapstanError {
+  if (error.code === 'ENOENT') {
+    return refusal(
+      'secret-file-missing',
+      `The password file ${path} does not exist.`,
+      'Check the path; a symbolic link must lead to a file.',
+      error,
+    );
+  }
+  return unusable(path, `cannot be opened (${error.code})`, 'Check the path and the permissions.', error);
 }
 
 function refuseExposed(path: string, uid: number, mode: number): void {
@@ -80,18 +105,18 @@ function readAll(descriptor: number): Buffer {
  */
 export function singleLine(bytes: Uint8Array, where: string): string {
   if (bytes.length > LONGEST_SECRET_FILE) {
-    throw unusable(where, `holds more than ${LONGEST_SECRET_FILE} bytes`);
+    throw unusable(where, `holds more than ${LONGEST_SECRET_FILE} bytes`, ALONE);
   }
   const line = decode(bytes, where).replace(/\n$/, '');
-  if (line === '') throw unusable(where, 'is empty');
+  if (line === '') throw unusable(where, 'is empty', ALONE);
   if (line.endsWith('\r')) {
     throw unusable(where, 'ends its line as Windows does (CR LF)', 'Remove the carriage return.');
   }
   if (line.includes('\n')) {
-    throw unusable(where, 'holds more than one line', 'Leave the password alone in it, on one line.');
+    throw unusable(where, 'holds more than one line', ALONE);
   }
   const flaw = flawOfSecret(line);
-  if (flaw) throw unusable(where, flaw);
+  if (flaw) throw unusable(where, flaw, 'Choose a password of printable characters.');
   return line;
 }
 
@@ -99,7 +124,7 @@ function decode(bytes: Uint8Array, where: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
-    throw unusable(where, 'is not UTF-8 text', undefined, error);
+    throw unusable(where, 'is not UTF-8 text', 'Save it as UTF-8.', error);
   }
 }
 
@@ -115,7 +140,7 @@ export function flawOfSecret(text: string): string | undefined {
   return undefined;
 }
 
-function unusable(where: string, flaw: string, next?: string, cause?: unknown): CapstanError {
+function unusable(where: string, flaw: string, next: string, cause?: unknown): CapstanError {
   const what = where === 'standard input' ? 'The password on standard input' : `The password file ${where}`;
   return refusal('secret-file-unusable', `${what} ${flaw}.`, next, cause);
 }

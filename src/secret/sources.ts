@@ -36,8 +36,8 @@ export interface SecretPlaces {
 /**
  * Every secret that is asked for, each from exactly one source: its option, its file, systemd's credentials, a person.
  * An option comes before a credential of the same name. Nobody is asked before everything else was found good.
- * @throws CapstanError `secret-given-twice`, `secret-input-twice`, `secret-too-short`, `secret-unusable`,
- *   `secrets-missing`, and those of {@link readSecretFile}; a PreflightError where there are several
+ * @throws CapstanError `secret-given-twice`, `secret-input-twice`, `secret-too-short`, `secret-too-long`,
+ *   `secret-unusable`, `secrets-missing`, and those of {@link readSecretFile}; a PreflightError where there are several
  */
 export async function collectSecrets<Name extends string>(
   requests: Readonly<Record<Name, SecretRequest>>,
@@ -104,18 +104,44 @@ async function given(request: SecretRequest, places: SecretPlaces): Promise<stri
 }
 
 function accept(value: string, request: SecretRequest): Secret {
-  const flaw = flawOfRequest(value, request);
+  const origin = request.file === undefined ? request.option : `${request.option}-file`;
+  const flaw = flawOfRequest(value, request, `${request.what} (${origin})`);
   if (flaw) throw flaw;
   return new Secret(value, request.what);
 }
 
-/** The refusal of a value that cannot be this secret; undefined when it can. */
-export function flawOfRequest(value: string, request: SecretRequest): CapstanError | undefined {
-  const { what, shortest = 1 } = request;
+/**
+ * The refusal of a value that cannot be this secret; undefined when it can.
+ * @param what how the refusal names the secret
+ */
+export function flawOfRequest(
+  value: string,
+  request: SecretRequest,
+  what: string = request.what,
+): CapstanError | undefined {
+  const { shortest = 1 } = request;
   const flaw = value === '' ? 'is empty' : flawOfSecret(value);
   if (flaw) return refusal('secret-unusable', `The ${what} ${flaw}.`, 'Choose one of printable characters.');
+  if (request.chosen && /^\{[^}]+\}/.test(value)) {
+    return refusal(
+      'secret-unusable',
+      `The ${what} begins with a word in braces: 389 Directory Server would take it for a hash and not for a password.`,
+      'Choose one that begins in another way.',
+    );
+  }
   if ([...value].length < shortest) {
-    return refusal('secret-too-short', `The ${what} has fewer than ${shortest} characters.`);
+    return refusal(
+      'secret-too-short',
+      `The ${what} has fewer than ${shortest} characters.`,
+      'Choose a longer one.',
+    );
+  }
+  if (Buffer.byteLength(value) > LONGEST_SECRET_FILE) {
+    return refusal(
+      'secret-too-long',
+      `The ${what} has more than ${LONGEST_SECRET_FILE} bytes.`,
+      'Choose a shorter one.',
+    );
   }
   return undefined;
 }

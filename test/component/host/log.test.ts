@@ -1,9 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openLog } from '../../../src/host/log.ts';
+import { holdLog, openLog } from '../../../src/host/log.ts';
 import { Secret } from '../../../src/secret/secret.ts';
 
 let folder: string;
@@ -11,6 +23,9 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'capstan-log-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** An entry of an earlier run. */
+const OLDER = '2026-01-02T03:04:05.678Z begin server-install\n';
 
 const mode = (path: string) => statSync(path).mode & 0o777;
 
@@ -29,11 +44,11 @@ it('adds to a file that only its owner can read, keeps the lines of an entry tog
 
 it('takes the rights of others from a file that was there', () => {
   const path = join(folder, 'log');
-  writeFileSync(path, 'older\n');
+  writeFileSync(path, OLDER);
   chmodSync(path, 0o644);
   openLog(path).close();
   expect(mode(path)).toBe(0o600);
-  expect(readFileSync(path, 'utf8')).toBe('older\n');
+  expect(readFileSync(path, 'utf8')).toBe(OLDER);
 });
 
 const unusable = expect.objectContaining({ code: 'log-file-unusable', exit: 2 });
@@ -54,6 +69,61 @@ it('is no folder and no symbolic link', () => {
   symlinkSync('/etc/passwd', path);
   expect(() => openLog(path)).toThrow(unusable);
   expect(() => openLog(folder)).toThrow(unusable);
+});
+
+it('is no file of another program, whose content and rights stay as they are', () => {
+  const path = join(folder, 'passwd');
+  writeFileSync(path, 'root:x:0:0\n');
+  chmodSync(path, 0o644);
+  expect(() => openLog(path)).toThrow(unusable);
+  expect(mode(path)).toBe(0o644);
+  writeFileSync(path, '');
+  openLog(path).close();
+});
+
+it('is no file of another user, and none with a second name', () => {
+  const path = join(folder, 'log');
+  writeFileSync(path, OLDER);
+  chownSync(path, 65534, 65534);
+  expect(() => openLog(path)).toThrow(unusable);
+  chownSync(path, 0, 0);
+  linkSync(path, join(folder, 'other'));
+  expect(() => openLog(path)).toThrow(unusable);
+});
+
+it.each(['', '-', 'a\nb', 'log/', '../log', 'x'.repeat(300)])('cannot be named %j', (name) => {
+  expect(() => holdLog(name)).toThrow(unusable);
+});
+
+it('is not in a folder where any user can put another file in its place', () => {
+  const open = join(folder, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  expect(() => openLog(join(open, 'log'))).toThrow(unusable);
+  expect(() => openLog(join(open, 'new', 'log'))).toThrow(unusable);
+  chmodSync(open, 0o1777);
+  openLog(join(open, 'log')).close();
+});
+
+it('that is held leaves nothing behind unless it is kept', () => {
+  const path = join(folder, 'deep', 'log');
+  const refused = holdLog(path);
+  refused.write('begin');
+  refused.close();
+  expect(existsSync(join(folder, 'deep'))).toBe(false);
+  const kept = holdLog(path);
+  kept.write('begin');
+  kept.keep();
+  kept.keep();
+  kept.write('end');
+  expect(readFileSync(path, 'utf8')).toMatch(/^\S+Z begin\n\S+Z end\n$/);
+  kept.close();
+});
+
+it('removes the folders that it made for a file that cannot be made', () => {
+  const log = holdLog(join(folder, 'deep', 'deeper', 'x'.repeat(300)));
+  expect(() => log.keep()).toThrow(unusable);
+  expect(existsSync(join(folder, 'deep'))).toBe(false);
 });
 
 it('on a full disk goes on, and later tells of the gap', () => {

@@ -29,7 +29,9 @@ describe('parseDomain', () => {
     [`${longLabel}.example`, 'no DNS label'],
     ['192.0.2.1', 'number'],
     [longDomain, 'longer than 253'],
-    ['example.test\nx', 'no DNS label'],
+    ['example.test\nx', 'other characters than ASCII'],
+    ['exämple.test', 'other characters than ASCII'],
+    ['*)(objectclass=*.test', 'no DNS label'],
   ])('refuses %j: %s', (domain, reason) => {
     expect(() => parseDomain(domain)).toThrow(
       expect.objectContaining({ code: 'domain-invalid', message: expect.stringContaining(reason) }),
@@ -61,12 +63,17 @@ describe('parseHostname', () => {
 describe('parseRealm', () => {
   it('takes a domain in upper case', () => expect(parseRealm('EXAMPLE.TEST')).toBe('EXAMPLE.TEST'));
 
-  it.each(['example.test', 'Example.TEST', 'EXAMPLE', 'EXAMPLE..TEST', 'EXAMPLE TEST.X'])(
-    'refuses %s',
-    (realm) => {
-      expect(() => parseRealm(realm)).toThrow(expect.objectContaining({ code: 'realm-invalid' }));
-    },
-  );
+  it.each([
+    'example.test',
+    'Example.TEST',
+    'EXAMPLE',
+    'EXAMPLE..TEST',
+    'EXAMPLE TEST.X',
+    'EXAMPLE.\u212aOM',
+    `${'A'.repeat(60)}.${'B'.repeat(20)}`,
+  ])('refuses %s', (realm) => {
+    expect(() => parseRealm(realm)).toThrow(expect.objectContaining({ code: 'realm-invalid' }));
+  });
 });
 
 it('derives suffix, realm and domain', () => {
