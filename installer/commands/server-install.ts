@@ -134,6 +134,6 @@ function placesOf(values: Values, asker: Asker | undefined, signal: AbortSignal)
 async function fullHostName(host: Host): Promise<string | undefined> {
   const name = systemName();
   if (name.includes('.')) return name;
-  const answer = await host.run('hostname', ['--fqdn'], { deadline: 10 }).catch(() => undefined);
+  const answer = await host.run('hostname', ['--fqdn'], { deadline: 'resolver' }).catch(() => undefined);
   return answer?.stdout.trim() || name || undefined;
 }

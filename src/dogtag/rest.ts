@@ -1,7 +1,9 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
-import { failure, sentenceOf } from '../errors.ts';
+import { failure, isInterruption, sentenceOf } from '../errors.ts';
+import type { DeadlineName } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
+import { within } from '../host/wait.ts';
 
 /** A client certificate of an agent of the CA, PEM. */
 export interface AgentCredentials {
@@ -28,7 +30,7 @@ export interface CaSession {
 
 /**
  * Opens a session: HTTPS with the host name checked, and one cookie, because Dogtag's nonces live in a session.
- * @throws (from its calls) CapstanError `ca-unreachable`, `ca-refused`
+ * @throws (from its calls) CapstanError `ca-unreachable` (also after the deadline `rest`), `ca-refused`, `interrupted`
  */
 export function caSession(host: Host, address: CaAddress): CaSession {
   const { hostname, agent: credentials } = address;
@@ -40,6 +42,8 @@ export function caSession(host: Host, address: CaAddress): CaSession {
   let cookie: string | undefined;
   const send = async (method: 'GET' | 'POST', path: string, body?: unknown) => {
     const answer = await exchange(
+      host,
+      'rest',
       (options, onResponse) => httpsRequest({ ...options, agent }, onResponse),
       {
         hostname,
@@ -51,7 +55,6 @@ export function caSession(host: Host, address: CaAddress): CaSession {
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...(cookie && { cookie }),
         },
-        signal: AbortSignal.any([AbortSignal.timeout(host.deadlines.rest * 1000), host.signal]),
       },
       body === undefined ? undefined : JSON.stringify(body),
     );
@@ -66,19 +69,21 @@ export function caSession(host: Host, address: CaAddress): CaSession {
   };
 }
 
-/** The answer to a plain HTTP request of a public page of the CA. @throws CapstanError `ca-unreachable` */
+/**
+ * The answer to a plain HTTP request of a public page of the CA.
+ * @throws CapstanError `ca-unreachable` (also after the deadline `http`), `interrupted`
+ */
 export async function publicPage(
   host: Host,
   hostname: string,
   path: string,
 ): Promise<{ status: number; body: string }> {
-  return exchange((options, onResponse) => httpRequest(options, onResponse), {
+  return exchange(host, 'http', (options, onResponse) => httpRequest(options, onResponse), {
     hostname,
     port: 8080,
     method: 'GET',
     path,
     headers: { accept: 'application/json, application/xml;q=0.9, */*;q=0.1' },
-    signal: AbortSignal.any([AbortSignal.timeout(host.deadlines.http * 1000), host.signal]),
   });
 }
 
@@ -88,7 +93,10 @@ interface Answer {
   cookie: string | undefined;
 }
 
-type Send = (options: Exchange, onResponse: (response: IncomingMessage) => void) => ClientRequest;
+type Send = (
+  options: Exchange & { signal: AbortSignal },
+  onResponse: (response: IncomingMessage) => void,
+) => ClientRequest;
 
 interface Exchange {
   hostname: string;
@@ -96,24 +104,41 @@ interface Exchange {
   method: string;
   path: string;
   headers: Record<string, string>;
-  signal: AbortSignal;
 }
 
-function exchange(send: Send, options: Exchange, body?: string): Promise<Answer> {
+/** One request and its whole answer, under a deadline. */
+async function exchange(
+  host: Host,
+  deadline: DeadlineName,
+  send: Send,
+  options: Exchange,
+  body?: string,
+): Promise<Answer> {
+  const { hostname, port, method, path } = options;
+  try {
+    return await within(host, deadline, `the CA at ${hostname} (${method} ${path})`, (signal) =>
+      answered((onResponse) => send({ ...options, signal }, onResponse), body),
+    );
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    throw failure(
+      'ca-unreachable',
+      `The CA at ${hostname}:${port} does not answer ${method} ${path}: ${sentenceOf(error)}`,
+      'Look at "systemctl status pki-tomcatd@pki-tomcat" and the logs under /var/log/pki/pki-tomcat.',
+      error,
+    );
+  }
+}
+
+function answered(
+  send: (onResponse: (response: IncomingMessage) => void) => ClientRequest,
+  body: string | undefined,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown) =>
-      reject(
-        failure(
-          'ca-unreachable',
-          `The CA at ${options.hostname}:${options.port} does not answer ${options.method} ${options.path}: ${sentenceOf(error)}`,
-          'Look at "systemctl status pki-tomcatd@pki-tomcat" and the logs under /var/log/pki/pki-tomcat.',
-          error,
-        ),
-      );
-    const request = send(options, (response) => {
+    const request = send((response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', fail);
+      response.on('error', reject);
       response.on('end', () =>
         resolve({
           status: response.statusCode ?? 0,
@@ -122,7 +147,7 @@ function exchange(send: Send, options: Exchange, body?: string): Promise<Answer>
         }),
       );
     });
-    request.on('error', fail);
+    request.on('error', reject);
     request.end(body);
   });
 }

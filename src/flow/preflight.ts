@@ -70,7 +70,7 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
       title: 'certmonger is a supported release and answers',
       run: () => checkCertmonger(host),
     },
-    { id: 'hostname', title: `${request.hostname} is this host`, run: () => checkHostname(request.hostname) },
+    { id: 'hostname', title: `${request.hostname} is this host`, run: () => checkHostname(host, request.hostname) },
     { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
     { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(request) },
     { id: 'resources', title: 'Memory and disk suffice', run: checkResources },
@@ -173,8 +173,8 @@ async function checkCertmonger(host: Host): Promise<string> {
   return formatVersion(version);
 }
 
-async function checkHostname(hostname: string): Promise<string> {
-  const addresses = await addressesOf(hostname);
+async function checkHostname(host: Host, hostname: string): Promise<string> {
+  const addresses = await addressesOf(host, hostname);
   if (addresses.length === 0) {
     throw refusal(
       'hostname-unresolvable',

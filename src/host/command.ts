@@ -39,15 +39,15 @@ export interface CommandResult {
 /** What a program is run on: see {@link Host}. */
 export interface CommandHost extends Waiter {
   log: Log;
-  runId: string | undefined;
+  runId: string;
 }
 
 /** The variable by which a later run finds what a killed one left running. */
 export const RUN_MARK = 'CAPSTAN_RUN';
 
 /** The environment that marks a program as one of this run; see {@link RUN_MARK}. */
-export function runMark(runId: string | undefined): Record<string, string> {
-  return runId === undefined ? {} : { [RUN_MARK]: runId };
+export function runMark(runId: string): Record<string, string> {
+  return { [RUN_MARK]: runId };
 }
 
 /** Runs a program with an argument array; see {@link commandRunner}. */

@@ -1,7 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import { readFile, statfs } from 'node:fs/promises';
 import { networkInterfaces, totalmem } from 'node:os';
-import { refusal } from '../errors.ts';
+import { isInterruption, refusal, sentenceOf } from '../errors.ts';
+import type { Host } from './host.ts';
 
 /** Bytes of memory of this host. */
 export function memoryBytes(): number {
@@ -27,18 +27,34 @@ export async function portsInUse(wanted: readonly number[]): Promise<number[]> {
   return wanted.filter((port) => listening.has(port));
 }
 
-/** The addresses that the resolver gives for a name; none where it does not know it. @throws CapstanError `resolver-failed` */
-export async function addressesOf(name: string): Promise<string[]> {
-  const found = await lookup(name, { all: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOTFOUND' || error.code === 'ENODATA') return [];
-    throw refusal(
+/** Asks the system's resolver and writes down what it says, as JSON. */
+const LOOKUP = `require('node:dns').lookup(process.argv[1], { all: true }, (error, found) =>
+  require('node:fs').writeSync(1, JSON.stringify(error ? { code: error.code } : { found })))`;
+
+/**
+ * The addresses that the resolver gives for a name; none where it does not know it. It is asked in a process of its
+ * own, because getaddrinfo(3) cannot be called off: it would keep this one from ending while no name server answers.
+ * @throws CapstanError `resolver-failed` (also after the deadline `resolver`), `command-interrupted`
+ */
+export async function addressesOf(host: Host, name: string): Promise<string[]> {
+  const failed = (why: string, cause?: unknown) =>
+    refusal(
       'resolver-failed',
-      `The resolver could not be asked for ${name}: ${error.message}`,
+      `The resolver could not be asked for ${name}: ${why}`,
       'Check /etc/resolv.conf and the name servers.',
-      error,
+      cause,
     );
-  });
-  return found.map(({ address }) => address);
+  const options = { deadline: 'resolver', what: `the address of ${name}` } as const;
+  const { stdout } = await host
+    .run(process.execPath, ['-e', LOOKUP, name], options)
+    .catch((error: unknown) => {
+      throw isInterruption(error) ? error : failed(sentenceOf(error), error);
+    });
+  const { code, found } = JSON.parse(stdout) as { code?: string; found?: { address: string }[] };
+  if (found) return found.map(({ address }) => address);
+  // ENODATA: the name is there, and has no address.
+  if (code === 'ENOTFOUND' || code === 'ENODATA') return [];
+  throw failed(`getaddrinfo ${code}`);
 }
 
 /** The addresses of this host's interfaces, loopback included. */

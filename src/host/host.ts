@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { commandRunner, type Run } from './command.ts';
 import { type Deadlines, deadlinesWith } from './deadlines.ts';
 import { type Log, noLog } from './log.ts';
@@ -13,8 +14,8 @@ export interface Host {
   deadlines: Deadlines;
   /** Says what is being waited for, should it take long; the function that it returns ends the wait. */
   waiting: Waiting;
-  /** The id of this run, which every program finds in its environment as CAPSTAN_RUN; undefined where none is kept. */
-  runId: string | undefined;
+  /** The id of this run, which every program finds in its environment as CAPSTAN_RUN. */
+  runId: string;
   /** The same machine on another signal; one that never aborts unless told. */
   under(signal?: AbortSignal): Host;
 }
@@ -25,7 +26,7 @@ export interface HostOptions {
   deadlines?: Partial<Deadlines>;
   /** Told of each wait that takes longer than 2 s. */
   onWaiting?: ((wait: Wait) => void) | undefined;
-  /** See {@link Host.runId}. */
+  /** See {@link Host.runId}; drawn unless told. */
   runId?: string;
 }
 
@@ -37,7 +38,7 @@ export function openHost(
 ): Host {
   const deadlines = deadlinesWith(options.deadlines);
   const waiting = waitTeller(options.onWaiting ?? (() => {}));
-  const { runId } = options;
+  const runId = options.runId ?? randomUUID();
   return {
     run: commandRunner({ log, signal, deadlines, waiting, runId }),
     log,
@@ -45,6 +46,6 @@ export function openHost(
     deadlines,
     waiting,
     runId,
-    under: (other) => openHost(log, other, options),
+    under: (other) => openHost(log, other, { ...options, runId }),
   };
 }

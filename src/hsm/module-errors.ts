@@ -1,6 +1,7 @@
 /** Every sentence about a PKCS#11 library that failed, composed in one place from the facts of the failure. */
 
 import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
+import { longerHint } from '../host/deadlines.ts';
 import type { ChildFailure } from './protocol.ts';
 import { returnCode } from './return-codes.ts';
 
@@ -49,7 +50,7 @@ export function hangsError(place: ModulePlace, seconds: number): CapstanError {
   return failure(
     'module-hangs',
     `The PKCS#11 library ${place.libraryPath} did not return within ${seconds} s${inFunction(place)}${asUser(place)} and was ended.${printed(place)}`,
-    'Check that the HSM can be reached from this host.',
+    `Check that the HSM can be reached from this host. If it only is slow: ${longerHint('token')}.`,
   );
 }
 

@@ -24,8 +24,6 @@ export interface ModuleRequest {
   libraryPath: string;
   /** The user as whom the library runs, with all its groups; Capstan's own unless told. */
   user?: string;
-  /** Seconds that each single call may take; the host's deadline `token` unless told. */
-  deadline?: number;
   /** Variables that the vendor's library needs, beside PATH and LANG. Never for secrets. */
   env?: Readonly<Record<string, string>>;
 }
@@ -84,7 +82,7 @@ export function startModuleProcess(host: Host, request: ModuleRequest): ModulePr
     lastWords: undefined,
   };
   const outputRead = keepOutput(host, child, place);
-  return conversation(host, child, place, request.deadline ?? host.deadlines.token, outputRead);
+  return conversation(host, child, place, host.deadlines.token, outputRead);
 }
 
 /** Sends what the library prints to the log, and remembers its last line. */
@@ -185,6 +183,7 @@ function conversation(
       asked += 1;
       const number = asked;
       const timer = startTimer(() => finish(() => hangsError(place, seconds)), seconds * 1000);
+      const told = host.waiting(`the PKCS#11 library ${place.libraryPath} (${call})`, seconds);
       try {
         return await new Promise((resolve, reject) => {
           pending = { number, resolve: resolve as Pending['resolve'], reject };
@@ -192,6 +191,7 @@ function conversation(
           child.send({ number, call, ...question }, () => {});
         });
       } finally {
+        told();
         clearTimeout(timer);
         pending = undefined;
       }

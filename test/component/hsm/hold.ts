@@ -4,4 +4,4 @@ import { openHost } from '../../../src/host/host.ts';
 import { withModule } from '../../../src/hsm/module.ts';
 
 const [libraryPath = '', how = ''] = process.argv.slice(2);
-await withModule(openHost(), { libraryPath, env: { MISBEHAVE: how }, deadline: 60 }, async () => {});
+await withModule(openHost(), { libraryPath, env: { MISBEHAVE: how } }, async () => {});

@@ -41,8 +41,12 @@ beforeAll(() => {
 });
 afterAll(() => removeWorkspace(directory));
 
-/** An inspection through the shim, with what the shim is to change. */
-function inspect(changes: Partial<InspectionRequest> = {}, shimmed: Record<string, string> = {}) {
+/** An inspection through the shim, with what the shim is to change. @param deadline seconds for one call */
+function inspect(
+  changes: Partial<InspectionRequest> = {},
+  shimmed: Record<string, string> = {},
+  deadline = 20,
+) {
   rmSync(logins, { force: true });
   const env = { ...tokens.env, SHIM_LIBRARY: SOFTHSM, SHIM_LOGINS: logins, ...shimmed };
   const request = {
@@ -52,9 +56,8 @@ function inspect(changes: Partial<InspectionRequest> = {}, shimmed: Record<strin
     pin,
     keySizes: [3072],
     nicknames: [NICKNAME],
-    deadline: 20,
   };
-  return inspectToken(hostWithLog().host, { ...request, ...changes });
+  return inspectToken(hostWithLog(undefined, deadline).host, { ...request, ...changes });
 }
 
 /** How often C_Login was called. */
@@ -181,7 +184,7 @@ describe('an inspection', () => {
   test.each(['C_GetTokenInfo', 'C_GetMechanismList', 'C_FindObjects'])(
     'ends a library that hangs in %s',
     async (name) => {
-      const [error, ...others] = await failuresOf(inspect({ deadline: 2 }, { SHIM_HANGS: name }));
+      const [error, ...others] = await failuresOf(inspect({}, { SHIM_HANGS: name }, 2));
       expect(others).toEqual([]);
       expect(error).toMatchObject({ code: 'module-hangs', message: expect.stringContaining(`in ${name}`) });
     },

@@ -37,8 +37,8 @@ beforeAll(() => {
 afterAll(() => removeWorkspace(directory));
 
 /** What comes of a library that does this in C_Initialize. */
-function misbehave(how: string, env: Record<string, string> = {}, host = hostWithLog().host) {
-  const request = { libraryPath: misbehaving, env: { MISBEHAVE: how, ...env }, deadline: 2 };
+function misbehave(how: string, env: Record<string, string> = {}, host = hostWithLog(undefined, 2).host) {
+  const request = { libraryPath: misbehaving, env: { MISBEHAVE: how, ...env } };
   return errorOf(withModule(host, request, async () => 'never'));
 }
 
@@ -173,6 +173,7 @@ describe('the module process', () => {
         .filter(Boolean)
         .map((entry) => entry.split('=')[0]);
       const expected = [
+        'CAPSTAN_RUN',
         'LANG',
         'NODE_CHANNEL_FD',
         'NODE_CHANNEL_SERIALIZATION_MODE',

@@ -125,11 +125,11 @@ export function run(file: string, args: string[], env: Record<string, string> = 
   });
 }
 
-/** This machine, with the log kept in memory. */
-export function hostWithLog(signal?: AbortSignal): { host: Host; lines: string[] } {
+/** This machine, with the log kept in memory. @param token seconds for one call into a library */
+export function hostWithLog(signal?: AbortSignal, token = 60): { host: Host; lines: string[] } {
   const lines: string[] = [];
   const log: Log = { write: (text) => lines.push(text), close: () => {}, path: undefined };
-  return { host: openHost(log, signal), lines };
+  return { host: openHost(log, signal, { deadlines: { token } }), lines };
 }
 
 /** The CapstanError that a promise rejects with. */
