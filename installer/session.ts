@@ -1,7 +1,8 @@
-import { CapstanError, EXIT_INTERRUPTED, refusal } from '../src/errors.ts';
+import { CapstanError, EXIT_INTERRUPTED, EXIT_REFUSED, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
-import { type Log, noLog, openLog } from '../src/host/log.ts';
+import { holdLog, noLog, type RunLog } from '../src/host/log.ts';
 import type { Wait } from '../src/host/wait.ts';
+import type { PlanEvent } from '../src/plan/step.ts';
 import { type DeadlineValues, readDeadlines } from './options/deadline.ts';
 import type { OutputValues } from './options/output.ts';
 import { describeError, stackOf } from './view/error.ts';
@@ -37,18 +38,25 @@ export async function runSession(
   let log = noLog;
   const signals = watchSignals((name) => log.write(`${name}: stop`));
   const view = await openView(output.output);
+  // The log begins on disk when the run begins to look at the host: what is refused before leaves nothing behind.
+  const listen = (event: PlanEvent) => {
+    log.keep();
+    view.listen(event);
+  };
   try {
     const open = () => {
-      // First: what is refused leaves no log behind.
       const deadlines = readDeadlines(output);
       log = openRunLog(command, output.logFile);
       const onWaiting = (wait: Wait) => view.listen({ type: 'waiting', ...wait });
       return openHost(log, signals.signal, { deadlines, onWaiting });
     };
-    return (await work({ view, signal: signals.signal, openHost: open })) ?? 0;
+    const code = await work({ view: { ...view, listen }, signal: signals.signal, openHost: open });
+    log.keep();
+    return code ?? 0;
   } catch (error) {
     const report = describeError(error, log);
     log.write(`error ${report.code}: ${storyOf(error)}`);
+    if (report.exit !== EXIT_REFUSED) keepIfPossible(log);
     view.error(report);
     return report.exit;
   } finally {
@@ -87,7 +95,16 @@ function tellWatcher(wait: Wait): void {
   if (process.stderr.isTTY) process.stderr.write(`${waitSentence(wait)}\n`);
 }
 
-function openRunLog(command: string, named: string | undefined): Log {
+/** Keeps the log of a run that failed; that it cannot be kept is no reason to tell less of the failure. */
+function keepIfPossible(log: RunLog): void {
+  try {
+    log.keep();
+  } catch {
+    // The error itself is shown.
+  }
+}
+
+function openRunLog(command: string, named: string | undefined): RunLog {
   if (named === undefined && process.getuid?.() !== 0) {
     throw refusal(
       'not-root',
@@ -95,7 +112,7 @@ function openRunLog(command: string, named: string | undefined): Log {
       'Run it with sudo.',
     );
   }
-  const log = openLog(named ?? logFileOf(command));
+  const log = holdLog(named ?? logFileOf(command));
   log.write(`begin ${command}`);
   return log;
 }

@@ -39,7 +39,7 @@ export interface RunLog extends Log {
 }
 
 /** A log that keeps nothing, for commands that change nothing. */
-export const noLog: Log = { write: () => {}, close: () => {}, path: undefined };
+export const noLog: RunLog = { write: () => {}, keep: () => {}, close: () => {}, path: undefined };
 
 /**
  * Opens a log file for appending, mode 0600, in a directory that is made if missing.
