@@ -45,23 +45,33 @@ export async function bringUp(
   line: (text: string) => void,
   parts: ServerParts,
 ): Promise<string[]> {
-  const isCaWell = async () => !(await problemOf(() => caWorks(host, site)));
-  const directoryWell = !parts.directory || !(await problemOf(() => directoryAnswers(host, site)));
-  const caWell = !parts.ca || (directoryWell && (await isCaWell()));
-  if (!caWell) await requireHsm(host, site, line);
-  const done = directoryWell ? [] : [await startDirectory(host, site, line)];
-  if (caWell || (!directoryWell && (await isCaWell()))) return done;
-  return [...done, ...(await restoreCa(host, site, line))];
+  const problems = await serverProblems(host, site, parts);
+  if (problems.ca) await requireHsm(host, site, line);
+  const done = problems.directory ? [await startDirectory(host, site, line)] : [];
+  return problems.ca ? [...done, ...(await restoreCa(host, site, line))] : done;
 }
 
-/** What is wrong with a part of the server, or undefined where it is well. */
-async function problemOf(look: () => Promise<unknown>): Promise<unknown> {
+/** What keeps the parts of a server from their work; undefined where they are well, or not looked at. */
+export interface ServerProblems {
+  directory: CapstanError | undefined;
+  ca: CapstanError | undefined;
+}
+
+/** Looks at the parts of a server, and changes nothing. @throws CapstanError `interrupted` */
+export async function serverProblems(host: Host, site: Site, parts: ServerParts): Promise<ServerProblems> {
+  const directory = parts.directory ? await problemOf(() => directoryAnswers(host, site)) : undefined;
+  if (!parts.ca) return { directory, ca: undefined };
+  // Without its directory the CA is not worth the wait for its signature, which needs an answer of the directory.
+  return { directory, ca: directory ?? (await problemOf(() => caWorks(host, site))) };
+}
+
+async function problemOf(look: () => Promise<unknown>): Promise<CapstanError | undefined> {
   try {
     await look();
     return undefined;
   } catch (error) {
     if (isInterruption(error)) throw error;
-    return error;
+    return error instanceof CapstanError ? error : failure('unexpected', sentenceOf(error), undefined, error);
   }
 }
 
@@ -84,7 +94,11 @@ async function caWorks(host: Host, { hostname }: Site): Promise<void> {
   await checkSignature(host, hostname, certificate);
 }
 
-async function requireHsm(host: Host, { token }: Site, line: (text: string) => void): Promise<void> {
+/**
+ * Has the token let Dogtag's user in, with the PIN that Dogtag keeps; without that no restart can help.
+ * @throws CapstanError (exit code 2) `hsm-unavailable`, `token-pin-missing`, and the PIN's own codes of {@link tokenAnswers}
+ */
+export async function requireHsm(host: Host, { token }: Site, line: (text: string) => void): Promise<void> {
   line(`Looking whether the token ${token.label} lets Dogtag in`);
   const pin = await keptPin(token.label);
   await tokenAnswers(host, token, pin).catch((error: unknown) => {
@@ -114,7 +128,12 @@ async function keptPin(label: string): Promise<Secret> {
   }
 }
 
-async function startDirectory(host: Host, site: Site, line: (text: string) => void): Promise<string> {
+/**
+ * Starts a directory that does not answer.
+ * @returns what was done, in words
+ * @throws CapstanError `directory-not-started`, `interrupted`
+ */
+export async function startDirectory(host: Host, site: Site, line: (text: string) => void): Promise<string> {
   const instance = directoryOf(site);
   const unit = directoryUnit(instance);
   line(`Starting the directory ${instance.name}`);
@@ -134,7 +153,14 @@ async function startDirectory(host: Host, site: Site, line: (text: string) => vo
   return `started the directory ${instance.name}`;
 }
 
-async function restoreCa(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
+/**
+ * Brings a CA back that does not work, and waits until it has made a signature. One that was cut off from its directory
+ * only, finds it again by itself.
+ * @returns what was done, in words
+ * @throws CapstanError `ca-not-started`, `command-failed`, `interrupted`
+ */
+export async function restoreCa(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
+  if (!(await problemOf(() => caWorks(host, site)))) return [];
   const unit = dogtagUnit(INSTANCE);
   const done: string[] = [];
   if (!(await isSubsystemEnabled(INSTANCE, 'ca'))) {

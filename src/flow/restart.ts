@@ -1,0 +1,145 @@
+/** Bringing back a server that stopped, or whose CA lost its HSM: what `capstan restart` does. */
+import { CapstanError, refusal, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { isActive, start } from '../host/services.ts';
+import { isUnfinished } from '../plan/journal.ts';
+import { runChecks } from '../plan/run.ts';
+import type { Check, Listener } from '../plan/step.ts';
+import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
+import { directoryOf, installedServer, type Report, type Site } from './site.ts';
+
+const CERTMONGER = 'certmonger.service';
+
+/** What is wrong with each part, found before anything is touched; undefined where it is well. */
+interface Findings {
+  directory?: CapstanError | undefined;
+  ca?: CapstanError | undefined;
+  certmonger?: CapstanError | undefined;
+}
+
+/** One part of the server, and how it is brought back. */
+interface Repair {
+  id: keyof Findings;
+  title: string;
+  /** @returns what was done, in words */
+  run(line: (text: string) => void): Promise<string[]>;
+}
+
+/**
+ * Brings the server of this host back, in order: directory, CA, certmonger. What works is not touched. When the CA does
+ * not work, its token is looked at before anything is changed.
+ * @throws CapstanError `not-installed`, `unfinished-run`; PreflightError with `hsm-unavailable` or a PIN's own code and
+ *   nothing changed; `directory-not-started`, `ca-not-started`, `command-failed`, `interrupted`
+ */
+export async function restartServer(host: Host, listen: Listener): Promise<Report> {
+  const { journal, site } = await installedServer();
+  if (isUnfinished(journal)) throw unfinished();
+  const found: Findings = {};
+  await runChecks(looks(host, site, found), listen);
+  const repairs = repairsOf(host, site);
+  listen({ type: 'plan', steps: repairs.map(({ id, title }) => ({ id, title })) });
+  const done: string[] = [];
+  for (const repair of repairs) done.push(...(await take(repair, found[repair.id] !== undefined, listen)));
+  return report(site, done);
+}
+
+/** The looks, each with what it found as its fact: that a part is down is no reason to refuse, but the reason to be here. */
+function looks(host: Host, site: Site, found: Findings): Check[] {
+  const fact = (problem: CapstanError | undefined, remedy: string) =>
+    problem ? `${remedy}: ${problem.message}` : 'well';
+  return [
+    {
+      id: 'directory',
+      title: `The directory ${directoryOf(site).name} answers`,
+      async run() {
+        found.directory = (await serverProblems(host, site, { directory: true, ca: false })).directory;
+        return fact(found.directory, 'to be started');
+      },
+    },
+    {
+      id: 'ca',
+      title: 'The CA answers, knows its profiles and makes a signature',
+      async run() {
+        // Its signature needs an answer of the directory: without one there is nothing to wait for.
+        found.ca = found.directory ?? (await serverProblems(host, site, { directory: false, ca: true })).ca;
+        return found.directory
+          ? 'to be looked at when the directory is back'
+          : fact(found.ca, 'to be restarted');
+      },
+    },
+    {
+      id: 'token',
+      title: `The token ${site.token.label} lets Dogtag in`,
+      async run() {
+        if (!found.ca) return 'the CA uses it';
+        await requireHsm(host, site, () => {});
+        return 'yes';
+      },
+    },
+    {
+      id: 'certmonger',
+      title: 'certmonger runs',
+      async run() {
+        if (!(await isActive(host, CERTMONGER)))
+          found.certmonger = new CapstanError({ code: 'certmonger-stopped', message: 'it is not active' });
+        return fact(found.certmonger, 'to be started');
+      },
+    },
+  ];
+}
+
+function repairsOf(host: Host, site: Site): Repair[] {
+  return [
+    {
+      id: 'directory',
+      title: `Start the directory ${directoryOf(site).name}`,
+      run: async (line) => [await startDirectory(host, site, line)],
+    },
+    {
+      id: 'ca',
+      title: 'Bring the CA back to where it makes signatures',
+      run: (line) => restoreCa(host, site, line),
+    },
+    {
+      id: 'certmonger',
+      title: 'Start certmonger',
+      async run() {
+        await start(host, CERTMONGER);
+        return ['started certmonger'];
+      },
+    },
+  ];
+}
+
+async function take({ id, title, run }: Repair, needed: boolean, listen: Listener): Promise<string[]> {
+  const begun = performance.now();
+  const seconds = () => Math.round(performance.now() - begun) / 1000;
+  listen({ type: 'step-started', id, title });
+  try {
+    const done = needed ? await run((line) => listen({ type: 'step-line', id, line })) : [];
+    listen({ type: 'step-finished', id, title, seconds: seconds(), changed: done.length > 0 });
+    return done;
+  } catch (error) {
+    const code = error instanceof CapstanError ? error.code : 'unexpected';
+    listen({ type: 'step-failed', id, title, seconds: seconds(), code, message: sentenceOf(error) });
+    throw error;
+  }
+}
+
+function report({ hostname }: Site, done: readonly string[]): Report {
+  if (done.length === 0)
+    return { title: `The server ${hostname} is well; there was nothing to do.`, facts: [], next: [] };
+  return {
+    title: `The server ${hostname} is back.`,
+    facts: done.map((value) => ({ name: 'Done', value })),
+    next: ['See how it is: capstan status'],
+  };
+}
+
+function unfinished() {
+  return refusal(
+    'unfinished-run',
+    'The installation on this host did not come to its end, or its removal did not; there is no whole server to bring back.',
+    'Go on with "capstan server-install --resume", or take everything back with "capstan server-install --undo".',
+  );
+}
