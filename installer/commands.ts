@@ -22,9 +22,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/status.ts'),
   },
   {
+    name: 'restart',
+    summary: 'bring a stopped server back, or one whose CA lost its HSM',
+    load: () => import('./commands/restart.ts'),
+  },
+  {
     name: 'config-show',
     summary: 'show the HSM record of the domain',
     load: () => import('./commands/config-show.ts'),
+  },
+  {
+    name: 'support-bundle',
+    summary: 'collect logs, versions, configuration and the journal into one archive, without secrets',
+    load: () => import('./commands/support-bundle.ts'),
   },
   {
     name: 'uninstall',

@@ -1,0 +1,73 @@
+import { isUtf8 } from 'node:buffer';
+import { readdir, readFile } from 'node:fs/promises';
+import { certmongerSecrets } from '../../certmonger/evidence.ts';
+import { directorySecrets } from '../../directory/evidence.ts';
+import { INSTANCE } from '../../dogtag/certificates.ts';
+import { dogtagSecrets } from '../../dogtag/evidence.ts';
+import { secretFieldsOf } from '../../secret/fields.ts';
+import { PRIVATE_PARENTS } from '../../secret/private-file.ts';
+import { forgetSecret, hideSecret } from '../../secret/redaction.ts';
+
+/**
+ * Hides every secret that the programs of this host keep in files while `work` goes on, wherever it turns up: a password
+ * that a daemon wrote into its log, or that a trace shows.
+ */
+export async function withKnownSecretsHidden<Result>(work: () => Promise<Result>): Promise<Result> {
+  const secrets = (await knownSecrets()).flatMap(spellings);
+  for (const secret of secrets) hideSecret(secret);
+  try {
+    return await work();
+  } finally {
+    for (const secret of secrets) forgetSecret(secret);
+  }
+}
+
+async function knownSecrets(): Promise<string[]> {
+  const found = await Promise.all([
+    dogtagSecrets(INSTANCE),
+    directorySecrets(),
+    certmongerSecrets(),
+    leftSecrets(),
+  ]);
+  return [...new Set(found.flat())];
+}
+
+/** Bytes; no file that Capstan hands to a program with a secret in it is as long. */
+const LONGEST = 64 * 1024;
+
+/**
+ * What a killed run left in its private folder: files that hold one secret each, and configurations that hold several.
+ */
+async function leftSecrets(): Promise<string[]> {
+  const folders = await Promise.all(PRIVATE_PARENTS.map(privateFolders));
+  const files = await Promise.all(folders.flat().map(filesIn));
+  const contents = await Promise.all(files.flat().map((file) => readFile(file).catch(() => Buffer.alloc(0))));
+  return contents
+    .filter((content) => content.length <= LONGEST && isUtf8(content))
+    .flatMap((content) => secretsOf(content.toString('utf8')));
+}
+
+function secretsOf(text: string): string[] {
+  const [only, ...more] = text.split('\n').filter((line) => line.trim() !== '');
+  return more.length === 0 && only !== undefined && only.length >= 4 ? [only] : secretFieldsOf(text);
+}
+
+async function privateFolders(parent: string): Promise<string[]> {
+  const names = await readdir(parent).catch(() => []);
+  return names.filter((name) => name.startsWith('capstan-')).map((name) => `${parent}/${name}`);
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`);
+}
+
+/** The secret as it is, as pkispawn's INI files spell it, and as XML does. */
+function spellings(secret: string): string[] {
+  const xml = secret
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+  return [...new Set([secret, secret.replaceAll('%%', '%'), xml, xml.replaceAll("'", '&apos;')])];
+}
