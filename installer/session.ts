@@ -1,5 +1,7 @@
 import { CapstanError, EXIT_INTERRUPTED, EXIT_REFUSED, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
+import { type Guard, startGuard } from '../src/host/leftovers.ts';
+import { type Lock, lockHolder, takeLock } from '../src/host/lock.ts';
 import { holdLog, noLog, type RunLog } from '../src/host/log.ts';
 import type { Wait } from '../src/host/wait.ts';
 import type { PlanEvent } from '../src/plan/step.ts';
@@ -15,11 +17,25 @@ export interface Session {
   /** Aborts on the first SIGINT, SIGTERM or SIGHUP. */
   signal: AbortSignal;
   /**
+   * A signal for what follows an interruption, an undo for instance: it aborts on the second of the signals, and only
+   * the third one ends the program at once. Without a call of this, the second one does.
+   */
+  secondSignal(): AbortSignal;
+  /**
    * The machine, with every program that is run on it written to the run's log.
    * @throws CapstanError `deadline-invalid`, `not-root`, `log-file-unusable`
    */
   openHost(): Host;
+  /**
+   * The same for a run that changes the machine: no other can begin until it has ended, and what it leaves behind when
+   * it is killed is cleared away by a guard.
+   * @throws CapstanError those of `openHost`, `already-running`
+   */
+  takeHost(): Promise<Host>;
 }
+
+/** The name of the lock that every run has that changes this machine. */
+const LOCK = '/var/lib/capstan';
 
 /** Where the log of a command lies unless --log-file names another place. */
 export function logFileOf(command: string): string {
@@ -36,32 +52,43 @@ export async function runSession(
   work: (session: Session) => Promise<number | undefined>,
 ): Promise<number> {
   let log = noLog;
+  let lock: Lock | undefined;
+  let guard: Guard | undefined;
   const signals = watchSignals((name) => log.write(`${name}: stop`));
-  const view = await openView(output.output);
+  const shown = await openView(output.output);
   // The log begins on disk when the run begins to look at the host: what is refused before leaves nothing behind.
   const listen = (event: PlanEvent) => {
     log.keep();
-    view.listen(event);
+    shown.listen(event);
   };
+  const open = (deadlines = readDeadlines(output)) => {
+    log = openRunLog(command, output.logFile);
+    const onWaiting = (wait: Wait) => shown.listen({ type: 'waiting', ...wait });
+    return openHost(log, signals.signal, { deadlines, onWaiting });
+  };
+  const take = async () => {
+    const host = open();
+    lock = await takeMachine(command);
+    guard = startGuard(host.runId);
+    return host;
+  };
+  const { signal, second: secondSignal } = signals;
+  const view = { ...shown, listen };
   try {
-    const open = () => {
-      const deadlines = readDeadlines(output);
-      log = openRunLog(command, output.logFile);
-      const onWaiting = (wait: Wait) => view.listen({ type: 'waiting', ...wait });
-      return openHost(log, signals.signal, { deadlines, onWaiting });
-    };
-    const code = await work({ view: { ...view, listen }, signal: signals.signal, openHost: open });
+    const code = await work({ view, signal, secondSignal, openHost: open, takeHost: take });
     log.keep();
     return code ?? 0;
   } catch (error) {
     const report = describeError(error, log);
     log.write(`error ${report.code}: ${storyOf(error)}`);
     if (report.exit !== EXIT_REFUSED) keepIfPossible(log);
-    view.error(report);
+    shown.error(report);
     return report.exit;
   } finally {
-    await view.end();
+    await shown.end();
     log.close();
+    await guard?.release();
+    await lock?.release();
     signals.release();
   }
 }
@@ -104,6 +131,19 @@ function keepIfPossible(log: RunLog): void {
   }
 }
 
+/** Only root's runs change anything; those of others must not be able to keep root's waiting. */
+async function takeMachine(command: string): Promise<Lock | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const words = `capstan ${command}, process ${process.pid}, since ${new Date().toISOString()}`;
+  const lock = await takeLock(LOCK, words);
+  if (lock) return lock;
+  throw refusal(
+    'already-running',
+    `Another run of Capstan is at work on this host: ${(await lockHolder(LOCK)) || 'it does not say which'}.`,
+    'Wait for it to end, then run the command again.',
+  );
+}
+
 function openRunLog(command: string, named: string | undefined): RunLog {
   if (named === undefined && process.getuid?.() !== 0) {
     throw refusal(
@@ -131,18 +171,34 @@ function storyOf(error: unknown): string {
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** The first signal asks the run to stop at a safe point; the second one ends the program at once. */
-function watchSignals(tell: (name: string) => void = () => {}): { signal: AbortSignal; release(): void } {
-  const controller = new AbortController();
+/** How a run is told to end. */
+interface Signals {
+  signal: AbortSignal;
+  second(): AbortSignal;
+  release(): void;
+}
+
+/**
+ * The first signal asks the run to stop at a safe point, the second one asks what it does then, where that listens;
+ * the next one ends the program at once.
+ */
+function watchSignals(tell: (name: string) => void = () => {}): Signals {
+  const first = new AbortController();
+  let second: AbortController | undefined;
   const stop = (name: NodeJS.Signals) => {
     tell(name);
-    if (controller.signal.aborted) process.exit(SIGNALS[name as keyof typeof SIGNALS]);
-    controller.abort();
+    const next = [first, second].find((one) => one && !one.signal.aborted);
+    if (!next) process.exit(SIGNALS[name as keyof typeof SIGNALS]);
+    next.abort();
   };
   const names = Object.keys(SIGNALS) as (keyof typeof SIGNALS)[];
   for (const name of names) process.on(name, stop);
   return {
-    signal: controller.signal,
+    signal: first.signal,
+    second() {
+      second ??= new AbortController();
+      return second.signal;
+    },
     release() {
       for (const name of names) process.removeListener(name, stop);
     },

@@ -32,7 +32,7 @@ export function command(): Command {
 }
 
 async function run(session: Session): Promise<undefined> {
-  const host = session.openHost();
+  const host = await session.takeHost();
   const { restartServer } = await import('../../src/flow/restart.ts');
   session.view.result(await restartServer(host, session.view.listen));
 }

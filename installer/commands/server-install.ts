@@ -1,9 +1,10 @@
 import { hostname as systemName } from 'node:os';
 import { Command } from 'commander';
-import type { ServerRequest } from '../../src/flow/site.ts';
+import type { Report, ServerRequest, Site } from '../../src/flow/site.ts';
 import type { Host } from '../../src/host/host.ts';
-import { collectSecrets, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
-import { type OutputValues, outputOptions } from '../options/output.ts';
+import type { JournalFile } from '../../src/plan/journal.ts';
+import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
+import { type OutputValues, outputOptions, wayOptions } from '../options/output.ts';
 import {
   adminOptions,
   adminSecret,
@@ -17,6 +18,7 @@ import { together } from '../options/together.ts';
 import { readToken, type TokenValues, tokenOptions, tokenSecret } from '../options/token.ts';
 import { type Asker, canAsk, openAsker } from '../prompt.ts';
 import { logFileOf, runSession, type Session } from '../session.ts';
+import { chooseWay, decide, requireSame, type Way, type WayValues } from '../unfinished.ts';
 
 const NAME = 'server-install';
 
@@ -61,7 +63,7 @@ Files:
 Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 interrupted.`;
 
 /** Everything that the options may leave behind. */
-interface Values extends SiteValues, TokenValues, SubjectValues, OutputValues {
+interface Values extends SiteValues, TokenValues, SubjectValues, OutputValues, WayValues {
   allowExposedPasswordFiles?: boolean;
 }
 
@@ -73,6 +75,7 @@ export function command(): Command {
   tokenOptions(install);
   subjectOptions(install);
   outputOptions(install, logFileOf(NAME));
+  wayOptions(install);
   return install
     .optionsGroup('Options:')
     .addHelpText('after', HELP_TAIL)
@@ -82,21 +85,85 @@ export function command(): Command {
 }
 
 async function run(values: Values, session: Session): Promise<undefined> {
-  const host = session.openHost();
-  const request = await readRequest(values, host);
-  const { serverInstall } = await import('../../src/flow/server.ts');
-  const report = await serverInstall(host, request, {
-    dryRun: values.dryRun ?? false,
-    keep: values.keep ?? false,
-    listen: session.view.listen,
-  });
+  // A look changes nothing, and may go beside a run that does.
+  const host = values.dryRun ? session.openHost() : await session.takeHost();
+  const { unfinishedServer } = await import('../../src/flow/site.ts');
+  const earlier = await unfinishedServer();
+  const asker = askerFor(values, host.signal);
+  const way = await chooseWay(values, earlier?.journal.journal, asker);
+  const report = await reportOf(way, { values, session, host, earlier, asker });
   const log = host.log.path ? [{ name: 'Log', value: host.log.path }] : [];
   session.view.result({ ...report, facts: [...report.facts, ...log] });
 }
 
+/** What a run works with. */
+interface Circumstances {
+  values: Values;
+  session: Session;
+  host: Host;
+  earlier: { journal: JournalFile; site: Site } | undefined;
+  asker: Asker | undefined;
+}
+
+async function reportOf(way: Way, circumstances: Circumstances): Promise<Report> {
+  const { values, session, host, earlier } = circumstances;
+  const { listen } = session.view;
+  if (way === 'undo') return undo(circumstances);
+  const secondSignal = session.secondSignal();
+  const options = {
+    dryRun: values.dryRun ?? false,
+    keep: values.keep ?? false,
+    decide: deciderFor(values, session, secondSignal),
+    undoSignal: secondSignal,
+    listen,
+  };
+  const { serverInstall, serverResume } = await import('../../src/flow/server.ts');
+  if (!earlier) return serverInstall(host, await readRequest(circumstances, values), options);
+  const request = await readRequest(circumstances, { ...valuesOf(earlier.site, values), ...values });
+  requireSame(earlier.site, request);
+  return serverResume(host, request, earlier.journal, options);
+}
+
+async function undo({ values, session, host, asker }: Circumstances): Promise<Report> {
+  const { uninstall } = await import('../../src/flow/uninstall.ts');
+  const places = placesOf(values, undefined, host.signal);
+  const pinFrom = async (from: SecretPlaces) =>
+    (await collectSecrets({ pin: tokenSecret(values) }, from)).pin;
+  return uninstall(host, {
+    token: 'purge',
+    pin: () => (isGiven(tokenSecret(values), places) ? pinFrom(places) : Promise.resolve(undefined)),
+    askPin: asker && (() => pinFrom(placesOf(values, asker, host.signal))),
+    listen: session.view.listen,
+  });
+}
+
+/** Asks a person what becomes of a run that failed, where one is there and --keep did not say it. */
+function deciderFor(values: Values, session: Session, signal: AbortSignal) {
+  const asker = values.keep ? undefined : askerFor(values, signal);
+  if (!asker) return undefined;
+  return async () => {
+    await session.view.pause();
+    return decide(asker);
+  };
+}
+
+/** The options that an installation began with, where they are not given again. */
+function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Values {
+  return {
+    hostname: site.hostname,
+    domain: site.domain,
+    realm: site.realm,
+    caSubject: site.caSubject,
+    subjectBase: site.subjectBase,
+    keySize: String(site.keySize),
+    ...(site.override !== undefined && { pkiConfigOverride: site.override }),
+    tokenName: token.label,
+    ...(tokenLibraryPath === undefined && { libraryPath: token.libraryPath }),
+  };
+}
+
 /** The request that options, files and answers make, judged as far as it can be without touching the host. */
-async function readRequest(values: Values, host: Host): Promise<ServerRequest> {
-  const asker = askerFor(values, host);
+async function readRequest({ host, asker }: Circumstances, values: Values): Promise<ServerRequest> {
   const parts = await together(
     {
       site: async () => {
@@ -117,8 +184,8 @@ async function readRequest(values: Values, host: Host): Promise<ServerRequest> {
 }
 
 /** Questions go to a person at a terminal, who neither said --unattended nor wants a program to read the output. */
-function askerFor({ unattended, output }: Values, host: Host): Asker | undefined {
-  return unattended || output === 'json' || !canAsk() ? undefined : openAsker(host.signal);
+function askerFor({ unattended, output }: Values, signal: AbortSignal): Asker | undefined {
+  return unattended || output === 'json' || !canAsk() ? undefined : openAsker(signal);
 }
 
 function placesOf(values: Values, asker: Asker | undefined, signal: AbortSignal): SecretPlaces {

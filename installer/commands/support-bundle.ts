@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { refusal } from '../../src/errors.ts';
 import { openHost } from '../../src/host/host.ts';
 import { noLog } from '../../src/host/log.ts';
 import { type DeadlineValues, deadlineOptions, readDeadlines } from '../options/deadline.ts';
@@ -49,7 +51,9 @@ export function command(): Command {
 
 async function run(values: Values, { view, signal }: Session): Promise<undefined> {
   const { outputFile } = values;
-  const file = outputFile === undefined ? undefined : printable('--output-file', outputFile);
+  const file = outputFile === undefined ? undefined : wholePath(printable('--output-file', outputFile));
+  // No program could be run from a folder that is gone.
+  process.chdir('/');
   const deadlines = readDeadlines(values);
   const { supportBundle } = await import('../../src/flow/support-bundle.ts');
   // No log: it would repeat the whole bundle, on a disk that may be full.
@@ -58,4 +62,17 @@ async function run(values: Values, { view, signal }: Session): Promise<undefined
     onWaiting: (wait) => view.listen({ type: 'waiting', ...wait }),
   });
   view.result(await supportBundle(host, { file, listen: view.listen }));
+}
+
+function wholePath(path: string): string {
+  try {
+    return resolve(path);
+  } catch (error) {
+    throw refusal(
+      'output-file-unusable',
+      `The support bundle cannot be written to ${path}: the folder that Capstan was called from is gone.`,
+      'Name the file with its whole path.',
+      error,
+    );
+  }
 }

@@ -59,14 +59,14 @@ export function command(): Command {
 }
 
 async function run(values: Values, session: Session): Promise<undefined> {
-  const host = session.openHost();
+  const host = await session.takeHost();
   const { installedServer } = await import('../../src/flow/site.ts');
   const { site } = await installedServer();
   if (!values.unattended) await confirm(site, values, session);
   const { uninstall } = await import('../../src/flow/uninstall.ts');
   const report = await uninstall(host, {
     token: values.purgeToken ? 'purge' : values.keepToken ? 'keep' : undefined,
-    pin: await givenPin(values, session.signal),
+    pin: () => givenPin(values, session.signal),
     listen: session.view.listen,
   });
   session.view.result(report);

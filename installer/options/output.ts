@@ -23,6 +23,16 @@ export function outputOptions(command: Command, logFile: string): Command {
   return deadlineOptions(run);
 }
 
+/** Adds what becomes of an installation that an earlier run left unfinished. */
+export function wayOptions(command: Command): Command {
+  return command
+    .optionsGroup('After a run that did not come to its end:')
+    .addOption(new Option('--resume', 'go on with it; only the passwords are needed again').conflicts('undo'))
+    .addOption(
+      new Option('--undo', 'take back all that it made, on the token as well').conflicts(['keep', 'dryRun']),
+    );
+}
+
 /** How progress is shown; also for commands that need none of the other output options. */
 export function outputKindOption(): Option {
   return new Option('--output <kind>', 'how progress is shown; by default what suits the output').choices([

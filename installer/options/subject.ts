@@ -37,9 +37,9 @@ export function subjectOptions(command: Command): Command {
     .option('--ca-subject <dn>', 'subject of the CA (default: CN=Certificate Authority,SUBJECT-BASE)')
     .option('--subject-base <dn>', 'what the subjects of all certificates end in (default: O=REALM)')
     .addOption(
-      new Option('--key-size <bits>', 'size of the RSA key of the CA')
-        .choices(KEY_SIZES.map(String))
-        .default('3072'),
+      new Option('--key-size <bits>', 'size of the RSA key of the CA (default: 3072)').choices(
+        KEY_SIZES.map(String),
+      ),
     )
     .option(
       '--pki-config-override <file>',

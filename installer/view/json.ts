@@ -9,6 +9,7 @@ export function jsonView(write = (text: string): unknown => process.stdout.write
     listen: tell,
     result: (summary) => tell({ type: 'result', ...summary }),
     error: (report) => tell({ type: 'error', ...report }),
+    pause: async () => {},
     end: async () => {},
   };
 }

@@ -2,15 +2,19 @@ import type { PlanEvent } from '../../src/plan/step.ts';
 import { redact } from '../../src/secret/redaction.ts';
 import { printError } from './error.ts';
 import { reportLines } from './report.ts';
-import { cleanLine, duration, waitSentence } from './text.ts';
+import { cleanLine, duration, standingLines, waitSentence } from './text.ts';
 import type { View } from './view.ts';
 
 /** One line an event on standard output, each with its time: for logs, pipes and terminals that cannot redraw. */
 export function plainView(write = (text: string): unknown => process.stdout.write(text)): View {
   return {
-    listen: (event) => write(`${timeOfDay()} ${cleanLine(sentence(event))}\n`),
+    listen: (event) => {
+      const lines = event.type === 'stopped' ? standingLines(event) : [sentence(event)];
+      for (const line of lines) write(`${timeOfDay()} ${cleanLine(line)}\n`);
+    },
     result: (summary) => write(`${redact(reportLines(summary).join('\n'))}\n`),
     error: printError,
+    pause: async () => {},
     end: async () => {},
   };
 }
@@ -19,7 +23,7 @@ function timeOfDay(): string {
   return new Date().toTimeString().slice(0, 8);
 }
 
-function sentence(event: PlanEvent): string {
+function sentence(event: Exclude<PlanEvent, { type: 'stopped' }>): string {
   switch (event.type) {
     case 'checks':
       return `${event.total} checks before anything changes`;

@@ -5,7 +5,7 @@ import { redact } from '../../src/secret/redaction.ts';
 import { printError } from './error.ts';
 import { reportLines } from './report.ts';
 import { type Outcome, type Slot, slot } from './slot.ts';
-import { cleanLine, cleanText, duration, waitSentence } from './text.ts';
+import { cleanLine, cleanText, duration, standingLines, waitSentence } from './text.ts';
 import type { View } from './view.ts';
 
 const NOT_REACHED = ListrDefaultRendererLogLevels.SKIPPED_WITHOUT_COLLAPSE;
@@ -59,6 +59,8 @@ export function terminalView(): View {
       else if (event.type === 'step-line') running.get(event.id)?.line(cleanLine(event.line));
       else if (event.type === 'waiting') {
         for (const one of running.values()) one.line(waitSentence(event));
+      } else if (event.type === 'stopped') {
+        after(() => process.stdout.write(`  ${standingLines(event).join('\n  ')}\n`));
       } else if (event.type === 'undo-started') {
         open([slot()]);
         start(event.id, `Take back: ${event.title}`);
@@ -74,9 +76,12 @@ export function terminalView(): View {
     },
     result: (summary) => after(() => process.stdout.write(`\n${redact(reportLines(summary).join('\n'))}\n`)),
     error: (report) => after(() => printError(report)),
-    async end() {
+    async pause() {
       after(() => {});
       await drawn;
+    },
+    async end() {
+      await this.pause();
       process.removeListener('exit', giveBackCursor);
     },
   };

@@ -28,6 +28,20 @@ export function waitSentence({ what, deadline }: Wait): string {
   return cleanLine(`waiting for ${what} (at most ${duration(deadline)})`);
 }
 
+/** What a stopped run did so far, and what an undo would take back: lines for a person. */
+export function standingLines({
+  done,
+  undo,
+}: {
+  done: readonly string[];
+  undo: readonly string[];
+}): string[] {
+  return [
+    `Done so far: ${done.length > 0 ? done.join('; ') : 'nothing'}`,
+    `Would be taken back: ${undo.length > 0 ? undo.join('; ') : 'nothing'}`,
+  ].map(cleanLine);
+}
+
 const segmenter = new Intl.Segmenter();
 
 /** How many places a text takes in a terminal, counting what a reader sees as one letter once. */

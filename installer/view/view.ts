@@ -13,6 +13,8 @@ export interface View {
   listen(event: PlanEvent): void;
   result(summary: Summary): void;
   error(report: ErrorReport): void;
+  /** Resolves when everything so far is drawn and a question may be asked. */
+  pause(): Promise<void>;
   /** Resolves when everything is drawn. Nothing may be shown afterwards. */
   end(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { within } from '../host/wait.ts';
 
 const SERVICE = 'org.fedorahosted.certmonger';
 const ROOT = '/org/fedorahosted/certmonger';
+/** Where the system bus is unless DBUS_SYSTEM_BUS_ADDRESS says otherwise (D-Bus specification, "System message bus"). */
 const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 
 /** A D-Bus argument list: its signature and its values. */
@@ -41,7 +42,8 @@ export function objectPath(value: string): unknown {
  * @throws CapstanError `certmonger-unreachable`, `certmonger-refused`, `interrupted`, and whatever `use` throws
  */
 export async function withCertmonger<T>(host: Host, use: (certmonger: Certmonger) => Promise<T>): Promise<T> {
-  const bus = library().createClient({ busAddress: SYSTEM_BUS, timeout: 0 });
+  const busAddress = process.env.DBUS_SYSTEM_BUS_ADDRESS ?? SYSTEM_BUS;
+  const bus = library().createClient({ busAddress, timeout: 0 });
   // Destroyed, it fails the calls that are on their way; a refused handshake alone would not.
   bus.connection.on('error', () => bus.connection.stream.destroy());
   const invoke = async (path: string, iface: string, member: string, parameters?: Arguments) => {

@@ -62,6 +62,10 @@ export async function installDirectoryCertificate(
       { input: pem },
     );
   await add(CA_NICKNAME, 'CT,,', caCertificate);
+  // One that an interrupted run put there would share the nickname.
+  await host.run('certutil', ['-D', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', DIRECTORY_NICKNAME], {
+    accept: [0, 255],
+  });
   await add(DIRECTORY_NICKNAME, 'u,u,u', certificate);
   await withLocalDirectory(host, instance, (directory) =>
     directory.replace(RSA_ENTRY, { nsSSLPersonalitySSL: [DIRECTORY_NICKNAME] }),

@@ -4,7 +4,7 @@ import { renderConfig } from '../host/configparser.ts';
 import { editFile, pathExists, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { isActive, start } from '../host/services.ts';
+import { isActive, start, stop } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -162,17 +162,21 @@ export async function removeInstance(
   instance: DirectoryInstance,
   withSelfSignedCa: boolean,
 ): Promise<void> {
+  const unit = instanceUnit(instance);
+  // A server whose files are gone cannot be stopped by its own tool any more.
+  if (await isActive(host, unit)) await stop(host, unit);
   if (await instanceExists(instance)) {
     await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 'dsctl', accept: [0, 1] });
   }
   // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
   for (const remains of instancePaths(instance)) await removeTree(remains);
   if (withSelfSignedCa && !(await otherInstances())) await removeTree(SELF_SIGNED_CA);
-  if (await isActive(host, instanceUnit(instance))) {
+  await host.run('systemctl', ['reset-failed', unit], { accept: [0, 1] });
+  if (await isActive(host, unit)) {
     throw failure(
       'directory-not-removed',
       `The directory instance ${instance.name} still runs after its removal.`,
-      `Stop it with "systemctl stop ${instanceUnit(instance)}", then run the command again.`,
+      `Stop it with "systemctl stop ${unit}", then run the command again.`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { removeTree, writeFileAtomically } from '../host/files.ts';
+import { removeFile, writeFileAtomically } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
@@ -89,5 +89,5 @@ function pemOnly(text: string): string {
 
 /** Removes the kept credentials; that there are none is no error. */
 export async function removeAgent(): Promise<void> {
-  for (const file of [AGENT_CERTIFICATE, AGENT_KEY]) await removeTree(file);
+  for (const file of [AGENT_CERTIFICATE, AGENT_KEY]) await removeFile(file);
 }

@@ -60,6 +60,9 @@ export interface Deployment {
   arguments: readonly string[];
 }
 
+/** The directory's database of the CA (`pki_ds_database` in templates/ca.cfg). */
+export const CA_BACKEND = 'ipaca';
+
 /** The system certificates of a CA whose keys are made on the token, as their parameters are called. */
 export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'subsystem'] as const;
 

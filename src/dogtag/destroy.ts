@@ -1,4 +1,4 @@
-import { failure, sentenceOf } from '../errors.ts';
+import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import { editFile, pathExists, presentPaths, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
@@ -47,6 +47,13 @@ async function forgetSecurityDomain(instance: string): Promise<void> {
   );
 }
 
+/** Stops the Tomcat of an instance, as far as that can be done; that it does not run is no error. */
+export async function stopInstance(host: Host, instance: string): Promise<void> {
+  await stop(host, instanceUnit(instance)).catch((error: unknown) => {
+    if (isInterruption(error)) throw error;
+  });
+}
+
 /**
  * Removes the CA of an instance and the instance with it, whatever state they are in. Objects on the token and
  * the data in the directory are none of its business: pkidestroy leaves them, and so does this.
@@ -59,7 +66,7 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
     (pins) => pins.pin(undefined),
     () => {},
   );
-  await stop(host, instanceUnit(instance)).catch(() => {});
+  await stopInstance(host, instance);
   await forgetSecurityDomain(instance);
   await host
     .run('pkidestroy', ['-s', 'CA', '-i', instance, '--force'], {
@@ -67,7 +74,10 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
       accept: [0, 1],
       onLine,
     })
-    .catch((error: unknown) => onLine(sentenceOf(error)));
+    .catch((error: unknown) => {
+      if (isInterruption(error)) throw error;
+      onLine(sentenceOf(error));
+    });
   for (const path of await instanceRemains(instance)) await removeTree(path);
   await host.run('systemctl', ['reset-failed', instanceUnit(instance)], { accept: [0, 1] });
   if (await isActive(host, instanceUnit(instance))) {

@@ -99,6 +99,12 @@ async function configuration(instance: string): Promise<Evidence[]> {
   ];
 }
 
+/** The PKCS#11 libraries that the NSS database of an instance knows besides NSS's own. */
+export async function moduleLibraries(instance: string): Promise<string[]> {
+  const text = await readFile(`${nssDatabase(instance)}/pkcs11.txt`, 'utf8').catch(() => '');
+  return [...text.matchAll(/^library=(\/.+)$/gm)].map(([, path = '']) => path);
+}
+
 /** The unit of an instance, for systemctl(1). */
 export function dogtagUnits(instance: string): string[] {
   return [instanceUnit(instance)];

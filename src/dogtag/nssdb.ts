@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
@@ -78,7 +78,10 @@ export async function certificatePem(host: Host, instance: string, nickname: str
 }
 
 const SYSTEM_DATABASE = '/etc/pki/nssdb';
-const SYSTEM_FILES = ['cert9.db', 'key4.db', 'pkcs11.txt'];
+/** On the same file system, and nowhere that NSS looks. */
+const SYSTEM_DRAFT = `${SYSTEM_DATABASE}.new`;
+/** The one by which the database is known comes last. */
+const SYSTEM_FILES = ['key4.db', 'pkcs11.txt', 'cert9.db'];
 
 /**
  * Whether NSS's system database exists. Fedora ships it, Debian does not; without it certmonger
@@ -94,15 +97,23 @@ export async function isSystemDatabaseEmpty(host: Host): Promise<boolean> {
   return !/,.*,/.test(stdout.replace(/^.*SSL,S\/MIME.*$/m, ''));
 }
 
-/** Removes NSS's system database; its folder too, when nothing else is in it. */
+/** Removes NSS's system database, also one that is half made; its folder too, when nothing else is in it. */
 export async function removeSystemDatabase(): Promise<void> {
+  await removeTree(SYSTEM_DRAFT);
   for (const file of SYSTEM_FILES) await removeTree(`${SYSTEM_DATABASE}/${file}`);
   await removeEmptyFolder(SYSTEM_DATABASE);
 }
 
-/** Makes NSS's system database, empty, readable for all. @throws CapstanError `command-failed` */
+/**
+ * Makes NSS's system database, empty, readable for all. It takes its place last of all with the file by which
+ * {@link hasSystemDatabase} knows it.
+ * @throws CapstanError `command-failed`
+ */
 export async function makeSystemDatabase(host: Host): Promise<void> {
-  await host.run('mkdir', ['-p', SYSTEM_DATABASE]);
-  await host.run('certutil', ['-N', '--empty-password', '-d', `sql:${SYSTEM_DATABASE}`]);
-  await host.run('chmod', ['644', ...SYSTEM_FILES.map((file) => `${SYSTEM_DATABASE}/${file}`)]);
+  await removeTree(SYSTEM_DRAFT);
+  await host.run('mkdir', ['-p', SYSTEM_DRAFT, SYSTEM_DATABASE]);
+  await host.run('certutil', ['-N', '--empty-password', '-d', `sql:${SYSTEM_DRAFT}`]);
+  await host.run('chmod', ['644', ...SYSTEM_FILES.map((file) => `${SYSTEM_DRAFT}/${file}`)]);
+  for (const file of SYSTEM_FILES) await rename(`${SYSTEM_DRAFT}/${file}`, `${SYSTEM_DATABASE}/${file}`);
+  await removeTree(SYSTEM_DRAFT);
 }

@@ -20,7 +20,7 @@ import { addressesOf, freeBytes, memoryBytes, ownAddresses, portsInUse } from '.
 import { absentPaths, pathExists, presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { inspectToken } from '../hsm/inspect.ts';
+import { type Inspection, inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
 import {
   AGENT_PKCS12,
@@ -49,6 +49,22 @@ const PORTS = [LDAP_PORT, LDAPS_PORT, 8005, 8009, 8080, 8443];
 /** Everything that can be known before the first change of `server-install`. */
 export function serverChecks(host: Host, request: ServerRequest): Check[] {
   return [
+    ...hostChecks(host, request),
+    { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
+    { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(request) },
+    { id: 'tracking', title: 'certmonger tracks nothing of a CA yet', run: () => checkTracking(host) },
+    { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
+    {
+      id: 'token',
+      title: `The token ${request.token.label} can take the keys`,
+      run: async () => sentenceOfToken(await inspected(host, request, CA_TOKEN_NICKNAMES)),
+    },
+  ];
+}
+
+/** What must hold before the first change, and still before an installation goes on that stopped half way. */
+export function hostChecks(host: Host, request: ServerRequest): Check[] {
+  return [
     { id: 'root', title: 'Capstan runs as root', run: checkRoot },
     {
       id: 'system',
@@ -70,21 +86,17 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
       title: 'certmonger is a supported release and answers',
       run: () => checkCertmonger(host),
     },
-    { id: 'hostname', title: `${request.hostname} is this host`, run: () => checkHostname(host, request.hostname) },
-    { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
-    { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(request) },
+    {
+      id: 'hostname',
+      title: `${request.hostname} is this host`,
+      run: () => checkHostname(host, request.hostname),
+    },
     { id: 'resources', title: 'Memory and disk suffice', run: checkResources },
     { id: 'clock', title: 'The clock is set', run: () => checkClock(host) },
-    { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
     {
       id: 'configuration',
       title: 'The deployment configuration can be written',
       run: () => checkConfiguration(request),
-    },
-    {
-      id: 'token',
-      title: `The token ${request.token.label} can take the keys`,
-      run: () => checkToken(host, request),
     },
   ];
 }
@@ -150,6 +162,11 @@ async function checkCertmonger(host: Host): Promise<string> {
   const { stdout, stderr } = await host.run('certmonger', ['-v'], { accept: [0, 1] });
   const version = parseCertmongerVersion(`${stdout}\n${stderr}`);
   requireSupported('certmonger', version);
+  await withCertmonger(host, trackingRequests);
+  return formatVersion(version);
+}
+
+async function checkTracking(host: Host): Promise<undefined> {
   const ours = new Set(CA_CERTIFICATES.map(({ id }) => id));
   const { requests, ca } = await withCertmonger(host, async (certmonger) => ({
     requests: await trackingRequests(certmonger),
@@ -170,7 +187,6 @@ async function checkCertmonger(host: Host): Promise<string> {
       'Stop the tracking with "getcert stop-tracking -i ID".',
     );
   }
-  return formatVersion(version);
 }
 
 async function checkHostname(host: Host, hostname: string): Promise<string> {
@@ -302,15 +318,24 @@ async function overriddenKeySizes({ override }: ServerRequest): Promise<number[]
   return entries.filter(({ key }) => key.endsWith('_key_size')).map(({ value }) => Number(value));
 }
 
-async function checkToken(host: Host, request: ServerRequest): Promise<string> {
-  const { token, freeSessions, warnings } = await inspectToken(host, {
+/** The token, found fit; see {@link inspectToken}. @param nicknames what nothing on it may bear yet */
+export async function inspected(
+  host: Host,
+  request: ServerRequest,
+  nicknames: readonly string[],
+): Promise<Inspection> {
+  return inspectToken(host, {
     libraryPath: request.token.libraryPath,
     label: request.token.label,
     pin: request.secrets.token,
     user: PKI_USER,
     keySizes: [2048, request.keySize, ...(await overriddenKeySizes(request))],
-    nicknames: CA_TOKEN_NICKNAMES,
+    nicknames,
   });
+}
+
+/** What is worth knowing of a token that was found fit. */
+export async function sentenceOfToken({ token, freeSessions, warnings }: Inspection): Promise<string> {
   const rootWrites =
     /SoftHSM/i.test(token.manufacturer) && !(await dogtagOf()).toolsAsPkiuser
       ? ['this Dogtag writes to SoftHSM as root: its files must be readable for pkiuser all the same']

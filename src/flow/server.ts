@@ -1,26 +1,31 @@
-import { CapstanError, EXIT_FAILED, EXIT_REFUSED } from '../errors.ts';
+import { CapstanError, EXIT_FAILED, EXIT_REFUSED, isInterruption, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { clearLeftovers } from '../host/leftovers.ts';
 import { createJournal, type JournalFile } from '../plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
 import type { Listener, Step } from '../plan/step.ts';
 import { version } from '../version.ts';
 import { serverChecks } from './preflight.ts';
+import { overrideDigestOf, resumeChecks } from './resume.ts';
 import {
   AGENT_PKCS12,
   CA_FILE,
   directoryOf,
   JOURNAL,
   type Report,
+  SERVER_INSTALL,
   type ServerRequest,
   type ServerSecrets,
+  type Site,
   siteFacts,
 } from './site.ts';
-import { type CaSite, certificateAuthority, keysOnToken, type TokenUndo } from './steps/authority.ts';
+import { certificateAuthority, keysOnToken, type TokenUndo } from './steps/authority.ts';
 import { startAtBoot } from './steps/boot.ts';
 import { directoryInstance, directoryTree } from './steps/directory.ts';
 import { directoryCertificate } from './steps/directory-certificate.ts';
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
+import { servicesUp } from './steps/services.ts';
 import { tracking, trackingMonitored } from './steps/tracking.ts';
 
 /** How a flow is run. */
@@ -29,13 +34,17 @@ export interface FlowOptions {
   dryRun: boolean;
   /** Leave a failed installation as it is, for a post-mortem, instead of taking it back. */
   keep: boolean;
+  /** Asks a person what is to become of a failed installation; without it, and without `keep`, it is taken back. */
+  decide?: (() => Promise<'undo' | 'keep'>) | undefined;
+  /** Ends the undo of a failed installation; the signal that ended the run does not. */
+  undoSignal: AbortSignal;
   listen: Listener;
 }
 
 /** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking. */
 export function serverSteps(
   host: Host,
-  site: CaSite,
+  site: Site,
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step[] {
@@ -50,7 +59,7 @@ export function serverSteps(
     directoryCertificate(host, site),
     hsmRecord(host, site),
     startAtBoot(host, site),
-    trackingMonitored(host),
+    trackingMonitored(host, site),
   ];
 }
 
@@ -64,20 +73,65 @@ export async function serverInstall(
   request: ServerRequest,
   options: FlowOptions,
 ): Promise<Report> {
-  const { dryRun, listen } = options;
-  await runChecks(serverChecks(host, request), listen);
-  const steps = serverSteps(host, request, () => request.secrets, { mode: 'keep' });
-  listen({ type: 'plan', steps: steps.map(({ id, title }) => ({ id, title })) });
-  if (dryRun) return DRY_RUN_REPORT;
+  await runChecks(serverChecks(host, request), options.listen);
+  const steps = stepsFor(host, request);
+  tellPlan(steps, options.listen);
+  if (options.dryRun) return DRY_RUN_REPORT;
   const journal = await createJournal(JOURNAL, {
-    flow: 'server-install',
+    flow: SERVER_INSTALL,
     capstan: version(),
-    site: { ...siteFacts(request) },
+    runs: [host.runId],
+    site: { ...siteFacts(request), overrideDigest: await overrideDigestOf(request.override) },
   });
+  return takeSteps(host, request, steps, journal, options);
+}
+
+/**
+ * Goes on with an installation that stopped half way: looks first, brings up what is there, and takes the steps that
+ * are left. A step in whose middle it stopped is taken back and taken again.
+ * @throws PreflightError with nothing changed
+ * @throws CapstanError `removal-begun`, and of the step that failed
+ */
+export async function serverResume(
+  host: Host,
+  request: ServerRequest,
+  journal: JournalFile,
+  options: FlowOptions,
+): Promise<Report> {
+  if (journal.journal.removing) throw removalBegun(journal.journal.removing);
+  await clearLeftovers(host, journal.journal.runs);
+  await runChecks(resumeChecks(host, request, journal), options.listen);
+  const steps = [servicesUp(host, request, journal), ...stepsFor(host, request)];
+  tellPlan(steps, options.listen);
+  if (options.dryRun) return DRY_RUN_REPORT;
+  await journal.resume(host.runId);
+  return takeSteps(host, request, steps, journal, options);
+}
+
+/** The steps with the secrets of the request, which an undo needs as well: it purges the token. */
+function stepsFor(host: Host, request: ServerRequest): Step[] {
+  const pin = async () => request.secrets.token;
+  return serverSteps(host, request, () => request.secrets, { mode: 'purge', pin });
+}
+
+function tellPlan(steps: readonly Step[], listen: Listener): void {
+  listen({ type: 'plan', steps: steps.map(({ id, title }) => ({ id, title })) });
+}
+
+async function takeSteps(
+  host: Host,
+  request: ServerRequest,
+  steps: readonly Step[],
+  journal: JournalFile,
+  options: FlowOptions,
+): Promise<Report> {
+  const { listen } = options;
+  const settle = () => host.run('sync', ['-f', '/etc', '/var/lib', '/root'], { what: 'the disk' });
   try {
-    await runSteps(steps, journal, listen, host.signal);
+    await runSteps(steps, { journal, listen, signal: host.signal, settle });
   } catch (error) {
-    throw options.keep ? kept(error) : await takenBack(host, request, journal, listen, error);
+    const wish = options.keep ? 'keep' : ((await options.decide?.()) ?? 'undo');
+    throw wish === 'keep' ? kept(error) : await takenBack(host, request, journal, options, error);
   }
   return installedReport(request);
 }
@@ -87,29 +141,40 @@ async function takenBack(
   host: Host,
   request: ServerRequest,
   journal: JournalFile,
-  listen: Listener,
+  { listen, undoSignal }: FlowOptions,
   error: unknown,
 ) {
-  // The signal that ended the run must not end its undo.
-  const undoHost = host.under();
-  const pin = async () => request.secrets.token;
-  const failures = await undoSteps(
-    serverSteps(undoHost, request, () => request.secrets, { mode: 'purge', pin }),
-    journal,
-    listen,
-  );
+  const undoHost = host.under(undoSignal);
+  const options = { journal, listen, run: host.runId, signal: undoSignal };
+  let failures: CapstanError[];
+  try {
+    failures = await undoSteps(stepsFor(undoHost, request), options);
+  } catch (second) {
+    if (!isInterruption(second)) throw second;
+    return withNext(error, `Taking it back was interrupted, too; ${UNDO_HINT} goes on with it.`);
+  }
   if (failures.length === 0)
     return withNext(error, 'Everything was taken back; the host is as it was before.');
   return withNext(
     error,
-    `Not all could be taken back: ${failures.map(({ message }) => message.replace(/\.?$/, '.')).join(' ')} Remove the cause, then run "capstan uninstall --purge-token --token-password-file FILE".`,
+    `Not all could be taken back: ${failures.map(({ message }) => message.replace(/\.?$/, '.')).join(' ')} Remove the cause; then ${UNDO_HINT} goes on with it.`,
   );
 }
+
+const UNDO_HINT = '"capstan server-install --undo"';
 
 function kept(error: unknown) {
   return withNext(
     error,
-    'What was done so far is kept, as asked for. Remove it with "capstan uninstall --purge-token".',
+    `What was done so far is kept. "capstan server-install --resume" goes on with it, ${UNDO_HINT} takes it back.`,
+  );
+}
+
+function removalBegun(at: string) {
+  return refusal(
+    'removal-begun',
+    `What was installed here began to be taken back at ${at}; it cannot be gone on with.`,
+    `Take back the rest with ${UNDO_HINT}, or with "capstan uninstall"; then install anew.`,
   );
 }
 

@@ -6,9 +6,11 @@ import { type DogtagProfile, dogtagProfile, parseDogtagVersion } from '../dogtag
 import { failure, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { suffixOf } from '../names/domain.ts';
-import { type JournalFile, readJournal } from '../plan/journal.ts';
+import { isUnfinished, type JournalFile, readJournal } from '../plan/journal.ts';
 import type { Secret } from '../secret/secret.ts';
 
+/** The name of the flow that builds the first server, in its journal and on the command line. */
+export const SERVER_INSTALL = 'server-install';
 /** Where the journal of this host's server lies. */
 export const JOURNAL = '/var/lib/capstan/server.json';
 /** Where the CA certificate lies for everything on this host. */
@@ -33,6 +35,8 @@ export interface Site {
   subjectBase: string;
   keySize: 2048 | 3072 | 4096;
   token: TokenChoice;
+  /** The administrator's override of pkispawn parameters, an absolute path. */
+  override?: string;
 }
 
 /** The secrets of a server: Directory Manager, administrator of the CA, user PIN of the token. */
@@ -44,8 +48,6 @@ export interface ServerSecrets {
 
 /** What `server-install` was asked for. */
 export interface ServerRequest extends Site {
-  /** The administrator's override of pkispawn parameters, an absolute path. */
-  override?: string;
   secrets: ServerSecrets;
 }
 
@@ -62,8 +64,20 @@ export function directoryOf(site: Pick<Site, 'realm' | 'domain' | 'hostname'>): 
 }
 
 /** The site without its secrets, for the journal. */
-export function siteFacts({ realm, domain, hostname, caSubject, subjectBase, keySize, token }: Site): Site {
-  return { realm, domain, hostname, caSubject, subjectBase, keySize, token };
+export function siteFacts(site: Site): Site {
+  const { realm, domain, hostname, caSubject, subjectBase, keySize, token, override } = site;
+  const names = { realm, domain, hostname, caSubject, subjectBase, keySize, token };
+  return override === undefined ? names : { ...names, override };
+}
+
+/**
+ * The installation on this host that did not come to its end, or whose removal did not; undefined where there is none.
+ * @throws CapstanError `journal-unreadable`
+ */
+export async function unfinishedServer(): Promise<{ journal: JournalFile; site: Site } | undefined> {
+  const journal = await readJournal(JOURNAL);
+  if (!journal || !isUnfinished(journal)) return undefined;
+  return { journal, site: journal.journal.site as unknown as Site };
 }
 
 /**

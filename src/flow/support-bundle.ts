@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type CapstanError, failure, refusal } from '../errors.ts';
@@ -16,7 +15,7 @@ import { withKnownSecretsHidden } from './support/secrets.ts';
 
 /** How a support bundle is made. */
 export interface BundleOptions {
-  /** The archive to write; a new file in /root, named by host and time, unless told. */
+  /** The archive to write, an absolute path; a new file in /root, named by host and time, unless told. */
   file?: string | undefined;
   listen: Listener;
 }
@@ -33,7 +32,7 @@ export async function supportBundle(host: Host, { file, listen }: BundleOptions)
   refuseOthersThanRoot();
   const made = new Date();
   const name = `capstan-support-${hostname().replace(/[^\w.-]/g, '_')}-${stamp(made)}`;
-  const path = resolve(file ?? `${FOLDER}/${name}.tar.gz`);
+  const path = file ?? `${FOLDER}/${name}.tar.gz`;
   const output = await createOutput(path);
   try {
     const exhibits = await withKnownSecretsHidden(() => exhibitsOf(host, listen));

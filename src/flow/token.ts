@@ -7,6 +7,7 @@ import { type Module, withModule } from '../hsm/module.ts';
 import type { ObjectRef } from '../hsm/protocol.ts';
 import { occupiedRefusals } from '../hsm/requirements.ts';
 import { selectToken } from '../hsm/token.ts';
+import type { JournalEntry } from '../plan/journal.ts';
 import type { StepReport } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { PKI_USER, type TokenChoice } from './site.ts';
@@ -42,7 +43,7 @@ async function inventory(host: Host, token: TokenChoice, pin: Secret): Promise<O
 }
 
 /**
- * Puts into the journal what this run made on the token: what appeared, tied to its private keys by CKA_ID.
+ * Puts into the journal what this run made on the token: what appeared since the inventory before it.
  * @throws CapstanError `token-shared` when more appeared than one CA makes: another host worked on the token, too
  */
 export async function rememberCreated(
@@ -52,7 +53,19 @@ export async function rememberCreated(
   report: StepReport,
 ): Promise<void> {
   const before = (report.facts.tokenBefore ?? []) as ObjectRef[];
-  const created = appeared(before, await inventory(host, token, pin));
+  await report.remember({ tokenCreated: createdBy(token, before, await inventory(host, token, pin)) });
+}
+
+/**
+ * What appeared between two inventories of the token.
+ * @throws CapstanError `token-shared`
+ */
+function createdBy(
+  token: TokenChoice,
+  before: readonly ObjectRef[],
+  after: readonly ObjectRef[],
+): ObjectRef[] {
+  const created = appeared(before, after);
   const strange = created.filter(({ label }) => label !== '' && !CA_TOKEN_NICKNAMES.includes(label));
   const keys = created.filter((object) => object.class === 'private-key');
   if (strange.length > 0 || keys.length > CA_TOKEN_NICKNAMES.length) {
@@ -63,12 +76,13 @@ export async function rememberCreated(
       'Nothing of them was or will be deleted. See whose they are with the tool of the HSM, and install on one host at a time.',
     );
   }
-  await report.remember({ tokenCreated: created });
+  return created;
 }
 
 /**
- * Deletes what this installation made, by the ids in the journal, and says what it did not find.
- * @throws CapstanError `token-objects-unknown` when the journal does not tell, and what Module throws
+ * Deletes what this installation made, and says what of it was not found. Where the journal does not name the objects,
+ * because Capstan was killed while pkispawn ran, they are those that appeared since the inventory taken before it.
+ * @throws CapstanError `token-shared` when these cannot all be its own, and what Module throws
  */
 export async function purgeToken(
   host: Host,
@@ -76,32 +90,26 @@ export async function purgeToken(
   pin: Secret,
   report: StepReport,
 ): Promise<void> {
-  const { tokenBefore, tokenCreated } = report.facts as {
-    tokenBefore?: ObjectRef[];
-    tokenCreated?: ObjectRef[];
-  };
-  if (!tokenBefore) return;
+  const { tokenBefore, tokenPurged } = report.facts as { tokenBefore?: ObjectRef[]; tokenPurged?: boolean };
+  if (!tokenBefore || tokenPurged) return;
   await onToken(host, token, pin, async (module, slot) => {
     const objects = await module.objects(slot);
-    if (!tokenCreated) {
-      const since = appeared(tokenBefore, objects.map(objectRef));
-      if (since.length > 0) throw unknownObjects(token, since);
-      return;
+    if (!report.facts.tokenCreated) {
+      await report.remember({ tokenCreated: createdBy(token, tokenBefore, objects.map(objectRef)) });
     }
-    const deleted = await module.deleteObjects(slot, belongingTo(objects, tokenCreated).map(objectRef));
-    const gone = tokenCreated.filter(
+    const created = report.facts.tokenCreated as ObjectRef[];
+    const deleted = await module.deleteObjects(slot, belongingTo(objects, created).map(objectRef));
+    const gone = created.filter(
       (object) => object.class === 'private-key' && !deleted.some(({ id }) => id === object.id),
     );
     report.line(`${deleted.length} objects deleted from the token ${token.label}`);
     for (const { id, label } of gone) report.line(`The key ${id} "${label}" was no longer on the token`);
   });
+  await report.remember({ tokenPurged: true });
 }
 
-function unknownObjects(token: TokenChoice, objects: readonly ObjectRef[]) {
-  const names = objects.map((object) => `${object.class} ${object.id} "${object.label}"`);
-  return failure(
-    'token-objects-unknown',
-    `The journal does not say which objects on the token ${token.label} this installation made; these were not there before it: ${names.join(', ')}.`,
-    'Nothing was deleted from the token. Delete what is yours with the tool of the HSM.',
-  );
+/** Whether the step that makes the CA may have made anything on the token that is still there. */
+export function mayHoldObjects(entry: JournalEntry | undefined): boolean {
+  if (!entry || entry.state === 'undone') return false;
+  return entry.facts.tokenBefore !== undefined && entry.facts.tokenPurged !== true;
 }

@@ -22,7 +22,8 @@ export async function pathExists(path: string): Promise<boolean> {
 
 /**
  * Writes a file so that a reader, and a power cut, sees the old content or the new one and nothing between:
- * temporary file, fsync, rename, fsync of the folder. The folder is made if missing.
+ * temporary file, fsync, rename, fsync of the folder. The folder is made if missing. The temporary file is always the
+ * same, so that the one of a killed run is found again: two runs must not write one file at the same time.
  */
 export async function writeFileAtomically(
   path: string,
@@ -31,7 +32,7 @@ export async function writeFileAtomically(
 ): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
-  const draft = `${path}.${process.pid}.new`;
+  const draft = draftOf(path);
   const file = await open(draft, 'w', rights.mode ?? 0o644);
   try {
     await file.writeFile(content);
@@ -46,6 +47,18 @@ export async function writeFileAtomically(
     throw error;
   }
   await syncFolder(folder);
+}
+
+function draftOf(path: string): string {
+  return `${path}.new`;
+}
+
+/**
+ * Removes a file that {@link writeFileAtomically} wrote, and the temporary one that a killed run may have left beside
+ * it; that nothing is there is no error.
+ */
+export async function removeFile(path: string): Promise<void> {
+  for (const one of [draftOf(path), path]) await rm(one, { force: true });
 }
 
 /** The paths that exist, in their order. */

@@ -17,7 +17,12 @@ export function tokenEvidence(look: TokenLook | undefined): Evidence {
   const member = 'hsm/tokens.json';
   const what = 'the tokens and their public objects, seen without a login';
   if (!look) {
-    return missingEvidence(member, what, 'PKCS#11', 'Capstan has no journal here that tells the library.');
+    return missingEvidence(
+      member,
+      what,
+      'PKCS#11',
+      'No journal and no NSS database of Dogtag names a library.',
+    );
   }
   return lookEvidence(
     member,

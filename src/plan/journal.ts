@@ -1,11 +1,12 @@
-import { mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { failure, refusal } from '../errors.ts';
-import { pathExists, removeEmptyFolder, writeFileAtomically } from '../host/files.ts';
+import { pathExists, removeEmptyFolder, removeFile, writeFileAtomically } from '../host/files.ts';
+import { redact } from '../secret/redaction.ts';
 import type { Facts } from './step.ts';
 
-/** How far a step has come. `applying` is on disk before the step's first change. */
-export type StepState = 'applying' | 'done' | 'undone';
+/** How far a step has come. `applying` and `undoing` are on disk before the first change that they announce. */
+export type StepState = 'applying' | 'done' | 'undoing' | 'undone';
 
 /** One step in the journal. */
 export interface JournalEntry {
@@ -14,6 +15,15 @@ export interface JournalEntry {
   /** When it took this state, ISO 8601 in UTC. */
   at: string;
   facts: Facts;
+}
+
+/** Why a flow stopped. */
+export interface JournalFailure {
+  /** The id of the step that failed. */
+  step: string;
+  code: string;
+  message: string;
+  at: string;
 }
 
 /** What a flow did on this host. Never holds a secret. */
@@ -26,6 +36,12 @@ export interface Journal {
   started: string;
   /** Set when the flow came to its end. */
   finished?: string;
+  /** Set when what was done began to be taken back: from then on there is no way but to its end. */
+  removing?: string;
+  /** Why it stopped, when it stopped by itself and not by a kill or a power cut. */
+  failure?: JournalFailure;
+  /** The ids of the runs that worked on it; their programs can be told by them (host/leftovers). */
+  runs: string[];
   /** What was asked for, without secrets. */
   site: Facts;
   steps: JournalEntry[];
@@ -38,8 +54,36 @@ export interface JournalFile {
   entry(id: string): JournalEntry | undefined;
   record(id: string, state: StepState): Promise<void>;
   remember(id: string, facts: Facts): Promise<void>;
+  /** Another run begins to work on it; an earlier failure is history. */
+  resume(run: string): Promise<void>;
+  fail(failure: Omit<JournalFailure, 'at'>): Promise<void>;
+  /** What was done begins to be taken back. */
+  removal(run: string): Promise<void>;
   finish(): Promise<void>;
   remove(): Promise<void>;
+}
+
+/** Whether a flow began and did not come to its end, or began to be taken back and was not wholly. */
+export function isUnfinished({ journal }: JournalFile): boolean {
+  return journal.finished === undefined || journal.removing !== undefined;
+}
+
+/** What a journal tells of an unfinished flow, in a sentence or two, with the times (UTC). */
+export function storyOf({ started, steps, failure, removing }: Journal): string {
+  const named = (...states: StepState[]) => steps.filter(({ state }) => states.includes(state)).map(nameOf);
+  const done = named('done');
+  const begun = named('applying', 'undoing');
+  return [
+    `It began at ${started}`,
+    `${done.length} steps are done${done.length > 0 ? `, the last of them ${done.at(-1)}` : ''}`,
+    ...(begun.length > 0 ? [`${begun.join(' and ')} began and did not come to an end`] : []),
+    ...(failure ? [`${failure.step} failed at ${failure.at}: ${failure.message}`] : []),
+    ...(removing ? [`since ${removing} it is being taken back`] : []),
+  ].join('; ');
+}
+
+function nameOf({ id, at }: JournalEntry): string {
+  return `${id} (${at})`;
 }
 
 /**
@@ -48,14 +92,19 @@ export interface JournalFile {
  */
 export async function createJournal(
   path: string,
-  head: Pick<Journal, 'flow' | 'capstan' | 'site'>,
+  head: Pick<Journal, 'flow' | 'capstan' | 'site' | 'runs'>,
 ): Promise<JournalFile> {
   const file = journalFile(path, { version: 1, started: now(), ...head, steps: [] });
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, '', { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'EEXIST' ? alreadyRunning(path) : error;
-  });
-  await save(file);
+  // Whole or not at all: a kill in between must not leave an empty journal, which nobody could go on from.
+  const first = `${path}.first`;
+  await writeFileAtomically(first, text(file.journal), { mode: 0o600 });
+  try {
+    await link(first, path);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyRunning(path) : error;
+  } finally {
+    await unlink(first);
+  }
   return file;
 }
 
@@ -71,7 +120,7 @@ export async function readJournal(path: string): Promise<JournalFile | undefined
   } catch (error) {
     throw unreadable(path, (error as Error).message);
   }
-  if (!isJournal(parsed)) throw unreadable(path, 'it is not a journal of this version of Capstan');
+  if (!isJournal(parsed)) throw unreadable(path, 'it is not a journal that this version of Capstan knows');
   return journalFile(path, parsed);
 }
 
@@ -93,20 +142,42 @@ function journalFile(path: string, journal: Journal): JournalFile {
       entry.facts = { ...entry.facts, ...facts };
       await save(file);
     },
+    async resume(run) {
+      joinRun(journal, run);
+      delete journal.failure;
+      await save(file);
+    },
+    async fail(failure) {
+      journal.failure = { ...failure, message: redact(failure.message), at: now() };
+      await save(file);
+    },
+    async removal(run) {
+      joinRun(journal, run);
+      journal.removing ??= now();
+      await save(file);
+    },
     async finish() {
       journal.finished = now();
       await save(file);
     },
     async remove() {
-      await unlink(path);
+      for (const file of [path, `${path}.first`]) await removeFile(file);
       await removeEmptyFolder(dirname(path));
     },
   };
   return file;
 }
 
+function joinRun(journal: Journal, run: string): void {
+  if (!journal.runs.includes(run)) journal.runs.push(run);
+}
+
 async function save(file: JournalFile): Promise<void> {
-  await writeFileAtomically(file.path, `${JSON.stringify(file.journal, undefined, 2)}\n`, { mode: 0o600 });
+  await writeFileAtomically(file.path, text(file.journal), { mode: 0o600 });
+}
+
+function text(journal: Journal): string {
+  return `${JSON.stringify(journal, undefined, 2)}\n`;
 }
 
 function isJournal(value: unknown): value is Journal {
@@ -117,6 +188,7 @@ function isJournal(value: unknown): value is Journal {
     journal.version === 1 &&
     typeof journal.flow === 'string' &&
     typeof journal.site === 'object' &&
+    Array.isArray(journal.runs) &&
     Array.isArray(journal.steps)
   );
 }

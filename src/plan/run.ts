@@ -6,7 +6,7 @@ import {
   PreflightError,
   sentenceOf,
 } from '../errors.ts';
-import type { JournalFile } from './journal.ts';
+import type { JournalFile, StepState } from './journal.ts';
 import type { Check, Listener, Step, StepReport } from './step.ts';
 
 /**
@@ -39,48 +39,93 @@ function sameFailure(one: CapstanError, other: CapstanError): boolean {
   return one.code === other.code && one.message === other.message;
 }
 
+/** What a run of steps needs besides the steps. */
+export interface RunOptions {
+  journal: JournalFile;
+  listen: Listener;
+  signal: AbortSignal;
+  /** Puts what a step changed on disk, before the journal says that it is done: a power cut must not belie it. */
+  settle?: () => Promise<unknown>;
+}
+
 /**
- * Takes the steps one after another, each on record in the journal before it changes anything.
- * What is so already is left alone.
+ * Takes the steps one after another, each on record in the journal before it changes anything. What is so already is
+ * left alone. Where an earlier run stopped in the middle of a step, what it did of that step is taken back first.
  * @throws the CapstanError of the step that failed; the journal then tells what was begun
  */
-export async function runSteps(
-  steps: readonly Step[],
-  journal: JournalFile,
-  listen: Listener,
-  signal: AbortSignal,
-): Promise<void> {
+export async function runSteps(steps: readonly Step[], options: RunOptions): Promise<void> {
+  const { journal, listen } = options;
   for (const step of steps) {
-    stopIfInterrupted(signal);
-    await runStep(step, journal, listen);
+    try {
+      stopIfInterrupted(options.signal);
+      await runStep(step, options);
+    } catch (error) {
+      listen({ type: 'stopped', id: step.id, title: step.title, ...standing(steps, journal) });
+      throw error;
+    }
   }
   await journal.finish();
 }
 
-async function runStep(step: Step, journal: JournalFile, listen: Listener): Promise<void> {
+/** What is done, and what an undo would take back, last one first; in titles, for a person. */
+function standing(steps: readonly Step[], journal: JournalFile): { done: string[]; undo: string[] } {
+  const titles = (wanted: readonly StepState[]) =>
+    steps.flatMap(({ id, title }) => {
+      const entry = journal.entry(id);
+      return entry && wanted.includes(entry.state) ? [title] : [];
+    });
+  return { done: titles(['done']), undo: titles(['applying', 'done', 'undoing']).toReversed() };
+}
+
+async function runStep(step: Step, options: RunOptions): Promise<void> {
+  const { journal, listen } = options;
   const { id, title } = step;
   const begun = performance.now();
   listen({ type: 'step-started', id, title });
   try {
-    const skip = await step.done();
-    if (!skip) {
-      await journal.record(id, 'applying');
-      await step.apply(reportOf(step, journal, listen));
-      await journal.record(id, 'done');
-    }
-    listen({ type: 'step-finished', id, title, seconds: secondsSince(begun), changed: !skip });
+    const changed = journal.entry(id)?.state !== 'done' && (await takeStep(step, options));
+    listen({ type: 'step-finished', id, title, seconds: secondsSince(begun), changed });
   } catch (error) {
     const known = coded(error);
-    listen({
-      type: 'step-failed',
-      id,
-      title,
-      seconds: secondsSince(begun),
-      code: known.code,
-      message: known.message,
-    });
+    const { code, message } = known;
+    // A full disk is a failure, too, that the journal then cannot tell.
+    await journal.fail({ step: id, code, message }).catch(() => {});
+    listen({ type: 'step-failed', id, title, seconds: secondsSince(begun), code, message });
     throw known;
   }
+}
+
+/** @returns whether anything had to be done */
+async function takeStep(step: Step, { journal, listen, settle }: RunOptions): Promise<boolean> {
+  const report = reportOf(step, journal, listen);
+  if (step.transient) {
+    const so = await step.done();
+    if (!so) await step.apply(report);
+    return !so;
+  }
+  const begunBefore = ['applying', 'undoing'].includes(journal.entry(step.id)?.state ?? '');
+  if (begunBefore) {
+    report.line('An earlier run stopped in the middle of this: what it did is taken back first');
+    await journal.record(step.id, 'undoing');
+    await step.undo(report);
+  }
+  const already = await step.done();
+  if (already && !begunBefore) return false;
+  await journal.record(step.id, 'applying');
+  if (!already) await step.apply(report);
+  await settle?.();
+  await journal.record(step.id, 'done');
+  return true;
+}
+
+/** What an undo of steps needs besides the steps. */
+export interface UndoOptions {
+  journal: JournalFile;
+  listen: Listener;
+  /** The id of this run. */
+  run: string;
+  /** Ends the undo in an orderly way: the journal stays, and tells what is left. */
+  signal: AbortSignal;
 }
 
 /**
@@ -91,19 +136,21 @@ async function runStep(step: Step, journal: JournalFile, listen: Listener): Prom
  */
 export async function undoSteps(
   steps: readonly Step[],
-  journal: JournalFile,
-  listen: Listener,
+  { journal, listen, run, signal }: UndoOptions,
 ): Promise<CapstanError[]> {
   const failures: CapstanError[] = [];
+  // A full disk must not keep the undo from making room. What is not told here is done again by the next undo.
+  await journal.removal(run).catch(unlessFull);
   for (const step of steps.toReversed()) {
-    const entry = journal.entry(step.id);
-    if (!entry || entry.state === 'undone') continue;
     const { id, title } = step;
+    if ((journal.entry(id)?.state ?? 'undone') === 'undone') continue;
+    stopIfInterrupted(signal);
     const begun = performance.now();
     listen({ type: 'undo-started', id, title });
     try {
-      await step.undo(reportOf(step, journal, listen));
-      await journal.record(id, 'undone');
+      await journal.record(id, 'undoing').catch(unlessFull);
+      await step.undo(reportOf(step, journal, listen, unlessFull));
+      await journal.record(id, 'undone').catch(unlessFull);
       listen({ type: 'undo-finished', id, title, seconds: secondsSince(begun) });
     } catch (error) {
       const known = coded(error);
@@ -116,10 +163,24 @@ export async function undoSteps(
   return failures;
 }
 
-function reportOf(step: Step, journal: JournalFile, listen: Listener): StepReport {
+function unlessFull(error: NodeJS.ErrnoException): void {
+  if (!FULL.includes(error.code ?? '')) throw error;
+}
+
+/** No space, quota used up (errno(3)). */
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+function reportOf(
+  step: Step,
+  journal: JournalFile,
+  listen: Listener,
+  onUnwritten: (error: NodeJS.ErrnoException) => void = (error) => {
+    throw error;
+  },
+): StepReport {
   return {
     line: (line) => listen({ type: 'step-line', id: step.id, line }),
-    remember: (facts) => journal.remember(step.id, facts),
+    remember: (facts) => journal.remember(step.id, facts).catch(onUnwritten),
     get facts() {
       return journal.entry(step.id)?.facts ?? {};
     },
@@ -132,6 +193,15 @@ function failuresOf(error: unknown): readonly CapstanError[] {
 
 function coded(error: unknown): CapstanError {
   if (error instanceof CapstanError) return error;
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (FULL.includes(code ?? '')) {
+    return failure(
+      'disk-full',
+      `No space is left on the disk${path ? `, in the file system of ${path}` : ''}.`,
+      'Make room.',
+      error,
+    );
+  }
   return failure(
     'unexpected',
     `Something that Capstan does not expect went wrong: ${sentenceOf(error)}`,

@@ -22,6 +22,8 @@ export interface Step {
   id: string;
   /** What it does, for a person: `Create the certificate authority on the token HSM`. */
   title: string;
+  /** Taken in every run, and with nothing to take back: it is kept out of the journal. */
+  transient?: boolean;
   /** Whether it is so already. */
   done(): Promise<boolean>;
   apply(report: StepReport): Promise<void>;
@@ -50,6 +52,7 @@ export type PlanEvent =
   | ({ type: 'waiting' } & Wait)
   | { type: 'step-finished'; id: string; title: string; seconds: number; changed: boolean }
   | { type: 'step-failed'; id: string; title: string; seconds: number; code: string; message: string }
+  | { type: 'stopped'; id: string; title: string; done: readonly string[]; undo: readonly string[] }
   | { type: 'undo-started'; id: string; title: string }
   | { type: 'undo-finished'; id: string; title: string; seconds: number }
   | { type: 'undo-failed'; id: string; title: string; code: string; message: string };

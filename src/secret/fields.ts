@@ -93,17 +93,18 @@ export function secretAttributesOf(xml: string): string[] {
     .filter(isWorthHiding);
 }
 
-const WORD = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&<>]+/.source;
+/** A value, in quotes or not; one that is hidden already is left as it is. */
+const WORD = /(?!["']?\[secret\])(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&<>]+)/.source;
 const NAME = /[\w.-]{0,64}(?:passw(?:or)?d|passphrase|storepass|keypass|secret|rootpw|[_.-]pin)/.source;
 
 /** Places in any text where a credential stands, by what stands before it; the first group is kept. */
 const CREDENTIALS: readonly RegExp[] = [
   // Options of programs: --password VALUE, --pin=VALUE. One whose value begins with a hyphen takes none.
-  new RegExp(`(--?(?:${NAME}|pin|pwd)(?:=|[ \\t]+(?!-)))(?:${WORD})`, 'gi'),
+  new RegExp(`((?<![\\w-])--?(?:${NAME}|pin|pwd)(?:=|[ \\t]+(?!-)))${WORD}`, 'gi'),
   // openssl(1): -passin pass:VALUE
   /(-pass(?:in|out)?\s+pass:)\S+/g,
   // Assignments, as in pkispawn's trace or a query string.
-  new RegExp(`(\\b${NAME}[ \\t]*=[ \\t]*)(?:${WORD})`, 'gi'),
+  new RegExp(`(\\b${NAME}[ \\t]*=[ \\t]*)${WORD}`, 'gi'),
   // Members of JSON, and of what Python prints of its dictionaries.
   /(["'][\w.-]*(?:passw(?:or)?d|secret|pin)["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/gi,
   /(<(?:\w+:)?\w*(?:password|secret|pin)>)[^<]+/gi,

@@ -15,7 +15,12 @@ import { refusal } from '../errors.ts';
 import type { Secret } from './secret.ts';
 
 /** Where a private folder is made: file systems that live in memory, the first that is there. */
-const PARENTS = ['/run', '/dev/shm'];
+export const PRIVATE_PARENTS: readonly string[] = ['/run', '/dev/shm'];
+
+/** How the name of a private folder begins; by it, the one of a process that was killed is told. */
+export function privatePrefix(pid: number | string): string {
+  return `capstan-${pid}-`;
+}
 
 /** TMPFS_MAGIC and RAMFS_MAGIC (statfs(2)). */
 const MEMORY_FILE_SYSTEMS = [0x01021994, 0x858458f6];
@@ -63,16 +68,17 @@ export async function withPrivateFolder<Result>(
 
 function makeFolder(): string {
   let cause: unknown;
-  for (const parent of PARENTS) {
+  for (const parent of PRIVATE_PARENTS) {
     try {
-      if (MEMORY_FILE_SYSTEMS.includes(statfsSync(parent).type)) return mkdtempSync(join(parent, 'capstan-'));
+      if (MEMORY_FILE_SYSTEMS.includes(statfsSync(parent).type))
+        return mkdtempSync(join(parent, privatePrefix(process.pid)));
     } catch (error) {
       cause = error;
     }
   }
   throw refusal(
     'no-private-folder',
-    `There is no writable file system in memory at ${PARENTS.join(' or ')} for files that hold passwords.`,
+    `There is no writable file system in memory at ${PRIVATE_PARENTS.join(' or ')} for files that hold passwords.`,
     'Mount a tmpfs on /run, as every systemd host has it.',
     cause,
   );

@@ -66,6 +66,21 @@ export async function collectSecrets<Name extends string>(
   return found as Record<Name, Secret>;
 }
 
+/** Whether a secret is given, by its option, its file or a credential, without looking at what it is. */
+export function isGiven(request: SecretRequest, { credentials }: Pick<SecretPlaces, 'credentials'>): boolean {
+  return (
+    request.value !== undefined ||
+    request.file !== undefined ||
+    credentialOf(request, credentials) !== undefined
+  );
+}
+
+/** The credential of a secret's name, where there is one. */
+function credentialOf({ option }: SecretRequest, folder: string | undefined): string | undefined {
+  const path = folder && join(folder, option.replace(/^-+/, ''));
+  return path && existsSync(path) ? path : undefined;
+}
+
 function throwAny(errors: readonly CapstanError[]): void {
   if (errors.length > 1) throw new PreflightError(errors);
   if (errors[0]) throw errors[0];
@@ -97,8 +112,8 @@ async function given(request: SecretRequest, places: SecretPlaces): Promise<stri
   if (request.file === '-') return singleLine(await places.readInput(), 'standard input');
   if (request.file !== undefined)
     return readSecretFile(request.file, { exposed: places.exposedFiles ?? false });
-  const credential = places.credentials && join(places.credentials, request.option.replace(/^-+/, ''));
-  if (!credential || !existsSync(credential)) return undefined;
+  const credential = credentialOf(request, places.credentials);
+  if (!credential) return undefined;
   // systemd guards the directory; an access list in it makes a file's mode look open when it is not.
   return readSecretFile(credential, { exposed: true });
 }

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removeBackend } from '../../directory/backend.ts';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { type DirectoryInstance, LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
 import { removeAgent, takeOverAgent } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/certificates.ts';
-import { type CaDeployment, caDeployments } from '../../dogtag/deployment.ts';
-import { destroyCa, sharedFolders } from '../../dogtag/destroy.ts';
+import { CA_BACKEND, type CaDeployment, caDeployments } from '../../dogtag/deployment.ts';
+import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
-import { failure, sentenceOf } from '../../errors.ts';
-import { absentPaths, removeEmptyFolder, removeTree } from '../../host/files.ts';
+import { failure, isInterruption, sentenceOf } from '../../errors.ts';
+import { absentPaths, removeEmptyFolder, removeFile } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
 import { moduleName } from '../../hsm/token.ts';
@@ -19,9 +20,6 @@ import { withPrivateFolder } from '../../secret/private-file.ts';
 import { Secret } from '../../secret/secret.ts';
 import { AGENT_PKCS12, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
 import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
-
-/** A site with the administrator's override of pkispawn parameters. */
-export type CaSite = Site & { override?: string };
 
 /** Dogtag's user for the person who runs the CA (`pki_admin_uid`, in the CA's own subtree). */
 const ADMINISTRATOR_DN = 'uid=admin,ou=people,o=ipaca';
@@ -32,7 +30,7 @@ export type TokenUndo = { mode: 'keep' } | { mode: 'purge'; pin: () => Promise<S
 /** Creates the CA by pkispawn, with its four keys on the token and the TLS server's in the internal token. */
 export function certificateAuthority(
   host: Host,
-  site: CaSite,
+  site: Site,
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step {
@@ -44,9 +42,13 @@ export function certificateAuthority(
       const pin = secrets().token;
       await report.remember({
         tokenBefore: await blankToken(host, site.token, pin),
+        tokenCreated: undefined,
+        tokenPurged: undefined,
         newFolders: await absentPaths(sharedFolders()),
       });
       try {
+        // What a killed pkispawn put into the directory; in a new one there is nothing.
+        await removeBackend(host, directoryOf(site), CA_BACKEND);
         await spawnCa(host, site, secrets(), report);
       } catch (error) {
         // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone
@@ -60,16 +62,30 @@ export function certificateAuthority(
     },
     async undo(report) {
       const pin = undoToken.mode === 'purge' ? await undoToken.pin() : undefined;
+      // Dogtag keeps the PIN until its instance is gone: with the token last, another try would have to ask for it.
+      await stopInstance(host, INSTANCE);
+      const failed = pin && (await failureOf(() => purgeToken(host, site.token, pin, report)));
       await destroyCa(host, INSTANCE, report.line);
-      await removeTree(AGENT_PKCS12);
+      await removeFile(AGENT_PKCS12);
       await removeAgent();
       for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
-      if (pin) await purgeToken(host, site.token, pin, report);
+      if (failed) throw failed;
     },
   };
 }
 
-async function spawnCa(host: Host, site: CaSite, secrets: ServerSecrets, report: StepReport): Promise<void> {
+/** What work fails with, to be thrown when the rest is done; an interruption ends all of it. */
+async function failureOf(work: () => Promise<void>): Promise<unknown> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    return error;
+  }
+}
+
+async function spawnCa(host: Host, site: Site, secrets: ServerSecrets, report: StepReport): Promise<void> {
   const profile = await dogtagOf();
   await withPrivateFolder(async (folder) => {
     const deployment = await caDeployment(site, secrets, folder.path);
@@ -100,7 +116,7 @@ async function setAdministratorPassword(
  * as an argument, from where it gets into the system journal as well (`pki-server ca-user-add`, seen with 10.10.2).
  */
 export async function caDeployment(
-  site: CaSite,
+  site: Site,
   secrets: ServerSecrets,
   clientFolder: string,
 ): Promise<CaDeployment> {

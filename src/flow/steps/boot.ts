@@ -1,7 +1,7 @@
 import { instanceUnit as directoryUnit } from '../../directory/instance.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../../dogtag/destroy.ts';
-import { removeEmptyFolder, removeTree, writeFileAtomically } from '../../host/files.ts';
+import { removeEmptyFolder, removeFile, writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { disable, enable, isEnabled } from '../../host/services.ts';
 import type { Step } from '../../plan/step.ts';
@@ -32,7 +32,7 @@ export function startAtBoot(host: Host, site: Site): Step {
     },
     async undo(report) {
       for (const unit of (report.facts.enabled ?? []) as string[]) await disable(host, unit);
-      await removeTree(DROP_IN);
+      await removeFile(DROP_IN);
       await removeEmptyFolder(DROP_IN_FOLDER);
       await host.run('systemctl', ['daemon-reload']);
     },

@@ -22,7 +22,12 @@ export function directoryCertificate(host: Host, site: Site): Step {
   return {
     id: 'directory-certificate',
     title: 'Have the CA issue the TLS certificate of the directory',
-    done: () => servesDirectoryCertificate(host, instance),
+    done: async () =>
+      (await servesDirectoryCertificate(host, instance)) &&
+      verifyDirectoryCertificate(host, instance, await caCertificate(host)).then(
+        () => true,
+        () => false,
+      ),
     async apply(report) {
       const ca = await caCertificate(host);
       const request = await requestDirectoryCertificate(

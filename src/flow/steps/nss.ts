@@ -17,7 +17,8 @@ export function systemNssDatabase(host: Host): Step {
     done: hasSystemDatabase,
     apply: () => makeSystemDatabase(host),
     async undo(report) {
-      if (!(await hasSystemDatabase())) return;
+      // Half made, it can serve nobody.
+      if (!(await hasSystemDatabase())) return removeSystemDatabase();
       const requests = await withCertmonger(host, trackingRequests);
       if (requests.length === 0 && (await isSystemDatabaseEmpty(host))) await removeSystemDatabase();
       else report.line('Left in place: others use it by now');

@@ -4,7 +4,7 @@ import { withLocalDirectory } from '../../directory/client.ts';
 import { readHsmRecord, writeHsmRecord } from '../../directory/record.ts';
 import { publishCaCertificate } from '../../directory/tree.ts';
 import { caSession } from '../../dogtag/rest.ts';
-import { removeEmptyFolder, removeTree, writeFileAtomically } from '../../host/files.ts';
+import { removeEmptyFolder, removeFile, writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from '../site.ts';
@@ -47,7 +47,7 @@ export function publishedCaCertificate(host: Host, site: Site): Step {
       );
     },
     async undo() {
-      await removeTree(CA_FILE);
+      await removeFile(CA_FILE);
       await removeEmptyFolder(dirname(CA_FILE));
     },
   };

@@ -1,4 +1,4 @@
-import { withCertmonger } from '../../certmonger/bus.ts';
+import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
 import {
   knownCa,
   removeKnownCa,
@@ -30,24 +30,7 @@ export function tracking(host: Host, site: Site): Step {
         const found = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
         return [...ids].every((id) => found.has(id));
       }),
-    async apply(report) {
-      const pins = await instancePins(INSTANCE);
-      await withCertmonger(host, async (certmonger) => {
-        const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
-        const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
-        for (const { id, nickname, token: where } of CA_CERTIFICATES) {
-          if (present.has(id)) continue;
-          report.line(nickname);
-          const token = where === 'hsm' ? site.token.label : undefined;
-          await track(certmonger, ca, id, {
-            database: nssDatabase(INSTANCE),
-            nickname,
-            token,
-            pin: pins.pin(token),
-          });
-        }
-      });
-    },
+    apply: (report) => withCertmonger(host, (certmonger) => trackMissing(certmonger, site, report.line)),
     undo: () =>
       withCertmonger(host, async (certmonger) => {
         for (const request of await trackingRequests(certmonger)) {
@@ -58,17 +41,37 @@ export function tracking(host: Host, site: Site): Step {
   };
 }
 
+/** Has certmonger track those of the system certificates that it does not track. */
+async function trackMissing(certmonger: Certmonger, site: Site, line: (text: string) => void): Promise<void> {
+  const pins = await instancePins(INSTANCE);
+  const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
+  const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+  for (const { id, nickname, token: where } of CA_CERTIFICATES) {
+    if (present.has(id)) continue;
+    line(nickname);
+    const token = where === 'hsm' ? site.token.label : undefined;
+    await track(certmonger, ca, id, {
+      database: nssDatabase(INSTANCE),
+      nickname,
+      token,
+      pin: pins.pin(token),
+    });
+  }
+}
+
 /**
  * Waits until certmonger has read every certificate from its token and watches it. A step of its own and a late one:
- * a token answers slowly, and certmonger reads while the steps between go on.
+ * a token answers slowly, and certmonger reads while the steps between go on. A request that an earlier try gave up,
+ * before certmonger could make a key for it, is made again.
  */
-export function trackingMonitored(host: Host): Step {
+export function trackingMonitored(host: Host, site: Site): Step {
   return {
     id: 'tracking-monitored',
     title: 'See that certmonger monitors all of them',
     done: async () => false,
     apply: (report) =>
       withCertmonger(host, async (certmonger) => {
+        await trackMissing(certmonger, site, report.line);
         const requests = await trackingRequests(certmonger);
         for (const { id, nickname } of CA_CERTIFICATES) {
           const request = requests.find((one) => one.id === id);

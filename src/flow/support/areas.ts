@@ -6,7 +6,7 @@ import {
   recordEvidence,
 } from '../../directory/evidence.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
-import { dogtagEvidence, dogtagUnits } from '../../dogtag/evidence.ts';
+import { dogtagEvidence, dogtagUnits, moduleLibraries } from '../../dogtag/evidence.ts';
 import {
   type Evidence,
   fileEvidence,
@@ -46,7 +46,7 @@ export async function supportAreas(): Promise<Area[]> {
       evidence: () => directories(site),
     },
     { id: 'certmonger', title: 'certmonger: requests and CAs', evidence: certmongerEvidence },
-    { id: 'hsm', title: 'HSM: tokens, seen without a login', evidence: async () => [tokens(site)] },
+    { id: 'hsm', title: 'HSM: tokens, seen without a login', evidence: async () => [await tokens(site)] },
     { id: 'systemd', title: 'systemd: services and their journal', evidence: () => services(site) },
     { id: 'host', title: 'Host: releases, room, clock, names', evidence: async () => systemEvidence() },
   ];
@@ -113,8 +113,11 @@ async function knownInstances(site: Site | undefined): Promise<string[]> {
   return [...new Set([...(site ? [directoryOf(site).name] : []), ...(await instanceNames())])];
 }
 
-function tokens(site: Site | undefined): Evidence {
-  return tokenEvidence(site && { libraryPath: site.token.libraryPath, user: PKI_USER });
+/** The library that the journal names; without one, what Dogtag itself was given. */
+async function tokens(site: Site | undefined): Promise<Evidence> {
+  const [registered] = await moduleLibraries(INSTANCE);
+  const libraryPath = site?.token.libraryPath ?? registered;
+  return tokenEvidence(libraryPath === undefined ? undefined : { libraryPath, user: PKI_USER });
 }
 
 async function services(site: Site | undefined): Promise<Evidence[]> {

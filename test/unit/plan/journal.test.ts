@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const HEAD = { flow: 'server-install', capstan: '1.2.3', site: { realm: 'EXAMPLE.TEST' } };
+const HEAD = { flow: 'server-install', capstan: '1.2.3', runs: ['a'], site: { realm: 'EXAMPLE.TEST' } };
 
 it('is a file that only its owner can read, and is read back as it was', async () => {
   const written = await createJournal(path, HEAD);

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CapstanError, failure, PreflightError, refusal } from '../../../src/errors.ts';
-import { createJournal, type Journal, type JournalFile, readJournal } from '../../../src/plan/journal.ts';
+import {
+  createJournal,
+  isUnfinished,
+  type Journal,
+  type JournalFile,
+  readJournal,
+  type StepState,
+} from '../../../src/plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../../../src/plan/run.ts';
 import type { Check, PlanEvent, Step, StepReport } from '../../../src/plan/step.ts';
 
@@ -16,7 +23,7 @@ let deeds: string[];
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'capstan-plan-'));
   path = join(folder, 'journal.json');
-  journal = await createJournal(path, { flow: 'rehearsal', capstan: '0', site: {} });
+  journal = await createJournal(path, { flow: 'rehearsal', capstan: '0', runs: ['first'], site: {} });
   told = [];
   deeds = [];
 });
@@ -40,7 +47,7 @@ function step(id: string, more: Partial<Step> = {}): Step {
 }
 
 const run = (steps: Step[], signal = new AbortController().signal) =>
-  runSteps(steps, journal, listen, signal);
+  runSteps(steps, { journal, listen, signal });
 
 describe('runChecks', () => {
   const check = (id: string, ...errors: unknown[]): Check => ({
@@ -154,12 +161,27 @@ describe('runSteps', () => {
     await expect(run([step('one'), step('two', { apply }), step('three')])).rejects.toBe(error);
     expect(deeds).toEqual(['apply one']);
     expect(stateOnDisk('two')).toBe('applying');
-    expect(onDisk().finished).toBeUndefined();
-    expect(told.at(-1)).toMatchObject({
-      type: 'step-failed',
-      id: 'two',
-      code: 'broken',
-      message: 'It broke.',
+    expect(onDisk()).not.toHaveProperty('finished');
+    expect(onDisk().failure).toMatchObject({ step: 'two', code: 'broken', message: 'It broke.' });
+    expect(told.slice(-2)).toMatchObject([
+      { type: 'step-failed', id: 'two', code: 'broken', message: 'It broke.' },
+      { type: 'stopped', id: 'two', done: ['Step one'], undo: ['Step two', 'Step one'] },
+    ]);
+  });
+
+  it('has what a step changed on disk before it says so', async () => {
+    const states: unknown[] = [];
+    const settle = async () => states.push(stateOnDisk('one'));
+    await runSteps([step('one')], { journal, listen, signal: new AbortController().signal, settle });
+    expect(states).toEqual(['applying']);
+    expect(stateOnDisk('one')).toBe('done');
+  });
+
+  it('tells a full disk as one', async () => {
+    const apply = () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOSPC', path: '/var/x' }));
+    await expect(run([step('one', { apply })])).rejects.toMatchObject({
+      code: 'disk-full',
+      message: expect.stringContaining('/var/x'),
     });
   });
 
@@ -213,8 +235,48 @@ describe('runSteps', () => {
   });
 });
 
+describe('a run after one that was killed', () => {
+  /** The journal as a killed run left it. */
+  const killed = async (states: Record<string, StepState>) => {
+    for (const [id, state] of Object.entries(states)) {
+      await journal.record(id, 'applying');
+      await journal.remember(id, { from: 'the killed run' });
+      await journal.record(id, state);
+    }
+    journal = (await readJournal(path)) ?? journal;
+    await journal.resume('second');
+  };
+
+  it('trusts what is done, takes back what was begun, and goes on', async () => {
+    await killed({ one: 'done', two: 'applying' });
+    let seen: unknown;
+    const undo = async (report: StepReport) => {
+      deeds.push('undo two');
+      seen = [report.facts, stateOnDisk('two')];
+    };
+    await run([step('one'), step('two', { undo }), step('three')]);
+    expect(deeds).toEqual(['undo two', 'apply two', 'apply three']);
+    expect(seen).toEqual([{ from: 'the killed run' }, 'undoing']);
+    expect(onDisk()).toMatchObject({ runs: ['first', 'second'], finished: expect.any(String) });
+  });
+
+  it('keeps what was begun as its own to undo, although nothing is left to do', async () => {
+    await killed({ one: 'undoing' });
+    await run([step('one', { done: async () => true })]);
+    expect(deeds).toEqual(['undo one']);
+    expect(stateOnDisk('one')).toBe('done');
+  });
+
+  it('forgets an earlier failure', async () => {
+    await journal.fail({ step: 'one', code: 'broken', message: 'It broke.' });
+    await killed({});
+    expect(onDisk()).not.toHaveProperty('failure');
+  });
+});
+
 describe('undoSteps', () => {
-  const undo = (steps: Step[]) => undoSteps(steps, journal, listen);
+  const undo = (steps: Step[], signal = new AbortController().signal) =>
+    undoSteps(steps, { journal, listen, run: 'undoing', signal });
   const broken = () => Promise.reject(failure('broken', 'It broke.'));
 
   it('takes back the last step first, the one that failed among them, and removes the journal', async () => {
@@ -249,7 +311,9 @@ describe('undoSteps', () => {
       code: 'broken',
       message: 'It broke.',
     });
-    expect(onDisk().steps.map(({ state }) => state)).toEqual(['undone', 'done', 'undone']);
+    expect(onDisk().steps.map(({ state }) => state)).toEqual(['undone', 'undoing', 'undone']);
+    expect(onDisk()).toMatchObject({ removing: expect.any(String), runs: ['first', 'undoing'] });
+    expect(isUnfinished(journal)).toBe(true);
 
     journal = (await readJournal(path)) ?? journal;
     deeds = [];
@@ -270,6 +334,28 @@ describe('undoSteps', () => {
     expect(told.at(-1)).toMatchObject({ type: 'undo-failed', id: 'two' });
     await undo(sound);
     expect(deeds).toEqual(['undo two', 'undo one']);
+  });
+
+  it('is not kept from it by a disk that is full', async () => {
+    const steps = [step('one'), step('two')];
+    await run(steps);
+    deeds = [];
+    const full = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+    const onFullDisk = { ...journal, removal: full, record: full };
+    const { signal } = new AbortController();
+    expect(await undoSteps(steps, { journal: onFullDisk, listen, run: 'undoing', signal })).toEqual([]);
+    expect(deeds).toEqual(['undo two', 'undo one']);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('begins no further step once it is interrupted', async () => {
+    const controller = new AbortController();
+    const steps = [step('one'), step('two', { undo: async () => controller.abort() })];
+    await run(steps);
+    deeds = [];
+    await expect(undo(steps, controller.signal)).rejects.toMatchObject({ code: 'interrupted' });
+    expect(deeds).toEqual([]);
+    expect(stateOnDisk('two')).toBe('undone');
   });
 
   it('gives an undo what its step remembered', async () => {

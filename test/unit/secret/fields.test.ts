@@ -182,6 +182,8 @@ describe('credentials in any text', () => {
     'WARNING: password test execution failed for replicationdb with NO_SUCH_USER.',
     'certutil -R -f /etc/dirsrv/slapd-EXAMPLE-TEST/pwdfile.txt -k Server-Cert',
     'cms.passwordlist=internaldb,replicationdb',
+    'ii  base-passwd      3.5.51   amd64   Debian base system master password and group files',
+    '<Connector requiredSecret="[secret]" />',
     'https://ca1.example.test:8443/ca/rest',
   ])('not in: %s', (text) => {
     expect(withoutCredentials(text)).toBe(text);
