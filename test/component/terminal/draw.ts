@@ -18,6 +18,8 @@ for (const { id, title } of steps.slice(0, 2)) {
   view.listen({ type: 'step-started', id, title });
   view.listen({ type: 'step-line', id, line: `\u001b[2J${id} says Sentinel.123 ${'long '.repeat(40)}` });
   await pause(300);
+  view.listen({ type: 'waiting', what: `${id} to answer`, deadline: 90 });
+  await pause(300);
   if (id === 'directory') view.listen({ type: 'step-finished', id, title, seconds: 125.2, changed: true });
   else
     view.listen({

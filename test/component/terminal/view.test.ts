@@ -59,6 +59,10 @@ describe('the live view in a terminal that has no size', () => {
     expect(result.output).not.toContain('Sentinel.123');
     expect(result.output).not.toContain('\u001b[2J');
   });
+
+  it('shows what is waited for below what runs', () => {
+    expect(result.output).toContain('waiting for directory to answer (at most 1 min 30 s)');
+  });
 });
 
 it('writes plain lines where the output is no terminal', () => {
