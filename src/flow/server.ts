@@ -5,6 +5,7 @@ import { createJournal, type JournalFile } from '../plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
 import type { Listener, Step } from '../plan/step.ts';
 import { version } from '../version.ts';
+import { explained, type Need } from './diagnose.ts';
 import { serverChecks } from './preflight.ts';
 import { overrideDigestOf, resumeChecks } from './resume.ts';
 import {
@@ -48,7 +49,7 @@ export function serverSteps(
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step[] {
-  return [
+  const steps = [
     systemNssDatabase(host),
     directoryInstance(host, site, secrets),
     directoryTree(host, site),
@@ -61,7 +62,20 @@ export function serverSteps(
     startAtBoot(host, site),
     trackingMonitored(host, site),
   ];
+  const patient = { site, pin: () => secrets().token };
+  return steps.map((step) => explained(host, patient, NEEDS[step.id] ?? ['disk'], step));
 }
+
+/** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
+const NEEDS: Readonly<Record<string, readonly Need[]>> = {
+  'directory-tree': ['disk', 'directory'],
+  'certificate-authority': ['disk', 'directory', 'token'],
+  'ca-certificate': ['disk', 'directory'],
+  tracking: ['disk', 'token'],
+  'directory-certificate': ['disk', 'directory', 'token', 'ca'],
+  'hsm-record': ['disk', 'directory', 'ca'],
+  'tracking-monitored': ['disk', 'token'],
+};
 
 /**
  * Installs the first server: looks at everything first, then takes the steps; what fails is taken back.

@@ -1,0 +1,84 @@
+import { open, readdir, stat } from 'node:fs/promises';
+import type { Host } from '../host/host.ts';
+import { instanceUnit } from './destroy.ts';
+
+/** Bytes of a log that are read at most, its end: a stack trace of Tomcat has 10 KiB. */
+const TAIL = 512 * 1024;
+
+/** Where the logs of an instance ended when it was made. By sizes and not by times: a clock may jump. */
+export interface LogMark {
+  instance: string;
+  sizes: ReadonlyMap<string, number>;
+  /** The place in the system journal (journalctl(1), `--after-cursor`). */
+  cursor: string | undefined;
+}
+
+/** What the logs of the CA of an instance say since a mark. */
+export interface LogsSince {
+  debug: string;
+  selftests: string;
+  journal: string;
+}
+
+/** Marks where the logs of the CA of an instance end now; logs that are not there yet count from their begin. */
+export async function markLogs(host: Host, instance: string): Promise<LogMark> {
+  const sizes = new Map<string, number>();
+  for (const file of await logFiles(instance)) sizes.set(file, await sizeOf(file));
+  const { stdout } = await host.run('journalctl', ['--quiet', '-n', '0', '--show-cursor'], {
+    accept: [0, 1],
+  });
+  return { instance, sizes, cursor: /^-- cursor: (\S+)$/m.exec(stdout)?.[1] };
+}
+
+/** Reads what the logs of the CA say since a mark, the last half megabyte of each. */
+export async function logsSince(host: Host, mark: LogMark): Promise<LogsSince> {
+  const files = await logFiles(mark.instance);
+  const texts = await Promise.all(files.map((file) => textSince(file, mark.sizes.get(file) ?? 0)));
+  const isSelfTests = (file: string) => file.endsWith('/selftests.log');
+  return {
+    debug: texts.filter((_, index) => !isSelfTests(files[index] ?? '')).join('\n'),
+    selftests: texts.filter((_, index) => isSelfTests(files[index] ?? '')).join('\n'),
+    journal: await journalSince(host, mark),
+  };
+}
+
+/** The debug logs, one a day, oldest first, and the log of self-tests. */
+async function logFiles(instance: string): Promise<string[]> {
+  const folder = `/var/log/pki/${instance}/ca`;
+  const names = await readdir(folder).catch(() => []);
+  return names
+    .filter((name) => /^debug\..*log$/.test(name) || name === 'selftests.log')
+    .toSorted()
+    .map((name) => `${folder}/${name}`);
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+async function textSince(file: string, mark: number): Promise<string> {
+  const handle = await open(file, 'r');
+  try {
+    const { size } = await handle.stat();
+    // A log that is shorter than before is another one.
+    const from = Math.max(size < mark ? 0 : mark, size - TAIL);
+    const buffer = Buffer.alloc(size - from);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
+    return buffer.subarray(0, bytesRead).toString('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+async function journalSince(host: Host, { instance, cursor }: LogMark): Promise<string> {
+  const since = cursor === undefined ? ['-n', '200'] : ['--after-cursor', cursor];
+  const { stdout } = await host.run(
+    'journalctl',
+    ['--quiet', '-o', 'cat', '-u', instanceUnit(instance), ...since],
+    { accept: [0, 1] },
+  );
+  return stdout.slice(-TAIL);
+}

@@ -1,0 +1,152 @@
+/** The true cause of a step that failed: what a direct look shows comes before what logs say. */
+import { statfs } from 'node:fs/promises';
+import { withLocalDirectory } from '../directory/client.ts';
+import { causeOf } from '../dogtag/cause.ts';
+import { INSTANCE } from '../dogtag/certificates.ts';
+import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
+import { type LogMark, logsSince, markLogs } from '../dogtag/log-mark.ts';
+import { CapstanError, failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
+import { presentPaths } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { isActive } from '../host/services.ts';
+import type { Step } from '../plan/step.ts';
+import type { Secret } from '../secret/secret.ts';
+import { directoryOf, type Site } from './site.ts';
+import { tokenAnswers } from './token-look.ts';
+
+/** What a step needs to be well, and what is looked at, in this order, when it fails. */
+export type Need = 'disk' | 'directory' | 'token' | 'ca';
+
+/** What a diagnosis looks at. */
+export interface Patient {
+  site: Site;
+  /** The user PIN of the token, if it is at hand; the token is looked at without a login otherwise. */
+  pin?: () => Secret;
+}
+
+/** Where the directory, Dogtag, their tools and Capstan itself write. */
+const WRITTEN = [
+  ...['/var/lib/dirsrv', '/var/log/dirsrv', '/etc/dirsrv', '/var/lib/pki', '/var/log/pki', '/etc/pki'],
+  ...['/var/lib/capstan', '/var/lib/certmonger', '/run', '/tmp', '/dev/shm', '/root'],
+];
+/** Bytes below which a file system counts as full: a database needs a page, a log a line. */
+const FULL = 1024 * 1024;
+
+/** A step that tells, when it fails, which of its needs is not met, or else what Dogtag says about it. */
+export function explained(host: Host, patient: Patient, needs: readonly Need[], step: Step): Step {
+  return {
+    ...step,
+    async apply(report) {
+      const mark = await markLogs(host, INSTANCE);
+      try {
+        await step.apply(report);
+      } catch (error) {
+        throw await diagnosed(host, patient, needs, error, mark);
+      }
+    },
+  };
+}
+
+/**
+ * An error with its true cause in the message and what to do about it as the next step. Looking changes nothing, and
+ * takes no longer than the deadlines of a look.
+ * @param mark where Dogtag's logs ended before the work began
+ */
+export async function diagnosed(
+  host: Host,
+  patient: Patient,
+  needs: readonly Need[],
+  error: unknown,
+  mark: LogMark,
+): Promise<unknown> {
+  if (!(error instanceof CapstanError) || isInterruption(error)) return error;
+  // It says all there is to say; and another login would be another wrong try.
+  if (error.code.startsWith('pin-')) return error;
+  const cause = (await unmetNeed(host, patient, needs)) ?? (await saidByDogtag(host, error, mark));
+  if (!cause || error.message.includes(cause.message)) return error;
+  const { code, message, exit } = error;
+  return new CapstanError({
+    code,
+    message: `${message.replace(/\.?$/, '.')} The cause: ${cause.message}`,
+    next: [cause.next, error.next].filter(Boolean).join(' '),
+    exit,
+    cause: error.cause,
+  });
+}
+
+/** The first of the needs that is not met. A look that fails in a way of its own tells nothing. */
+async function unmetNeed(
+  host: Host,
+  { site, pin }: Patient,
+  needs: readonly Need[],
+): Promise<CapstanError | undefined> {
+  const looks: Record<Need, () => Promise<void>> = {
+    disk: requireRoom,
+    directory: () => requireDirectory(host, site),
+    token: () => requireToken(host, site, pin?.()),
+    ca: () => requireTomcat(host),
+  };
+  for (const need of needs) {
+    try {
+      await looks[need]();
+    } catch (error) {
+      if (error instanceof CapstanError && !isInterruption(error)) return error;
+      host.log.write(`The look at the ${need} told nothing: ${sentenceOf(error)}`);
+    }
+  }
+  return undefined;
+}
+
+/** @throws CapstanError `disk-full` */
+async function requireRoom(): Promise<void> {
+  const full: string[] = [];
+  for (const folder of await presentPaths(WRITTEN)) {
+    const { bavail, bsize, files, ffree } = await statfs(folder);
+    if (bavail * bsize < FULL || (files > 0 && ffree === 0)) full.push(folder);
+  }
+  if (full.length === 0) return;
+  throw refusal(
+    'disk-full',
+    `there is no room left on the file system of ${full.join(', ')}.`,
+    'Make room there: "df -h" and "df -i" show how much.',
+  );
+}
+
+/** @throws CapstanError `directory-unreachable` */
+async function requireDirectory(host: Host, site: Site): Promise<void> {
+  const instance = directoryOf(site);
+  try {
+    await withLocalDirectory(host, instance, (directory) => directory.entry(instance.suffix, ['1.1']));
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    throw failure(
+      'directory-unreachable',
+      `the directory does not answer: ${sentenceOf(error)}`,
+      `Look at /var/log/dirsrv/slapd-${instance.name}/errors and "journalctl -u dirsrv@${instance.name}".`,
+    );
+  }
+}
+
+/** @throws CapstanError with the code of the token's own error */
+async function requireToken(host: Host, { token }: Site, pin: Secret | undefined): Promise<void> {
+  try {
+    await tokenAnswers(host, token, pin);
+  } catch (error) {
+    if (!(error instanceof CapstanError) || isInterruption(error)) throw error;
+    throw failure(error.code, `the token cannot be used: ${error.message}`, error.next);
+  }
+}
+
+/** @throws CapstanError `ca-unreachable` */
+async function requireTomcat(host: Host): Promise<void> {
+  const unit = dogtagUnit(INSTANCE);
+  if (await isActive(host, unit)) return;
+  throw failure('ca-unreachable', `Dogtag's Tomcat does not run (${unit}).`, `See "journalctl -u ${unit}".`);
+}
+
+async function saidByDogtag(host: Host, error: CapstanError, mark: LogMark) {
+  // pkispawn's error has been through its own logs already.
+  if (error.code === 'pkispawn-failed') return undefined;
+  const cause = causeOf({ ...(await logsSince(host, mark)), output: '' });
+  return cause && { ...cause, message: `Dogtag says: ${cause.message}.` };
+}
