@@ -5,10 +5,11 @@ import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
 
 const HELP_TAIL = `
-What is looked at: the services and whether they start at boot; the CA, which must
-answer, know its certificate profiles and make a signature with a key on the HSM;
-the directory over verified LDAPS; the HSM record; and each system certificate with
-its token, its tracking by certmonger and its expiry. Nothing is changed.
+What is looked at: the services and whether they start at boot; the token, without a
+login; the CA, which must answer, know its certificate profiles and make a signature
+with a key on the HSM; the directory over verified LDAPS; the HSM record; and each
+system certificate with its token, its tracking by certmonger and its expiry. Nothing
+is changed. What is down is brought back by "capstan restart".
 
 Exit codes: 0 all is well, 1 something is unwell or there is no server,
 130 interrupted.`;
@@ -31,7 +32,7 @@ export function command(): Command {
 }
 
 /** The status as tables for a person. */
-export function statusText({ hostname, realm, well, findings }: Status): string {
+export function statusText({ hostname, realm, well, findings, next }: Status): string {
   const certificates = findings.filter((finding): finding is CertificateFinding => 'serial' in finding);
   const others = findings.filter((finding) => !('serial' in finding));
   return [
@@ -50,6 +51,7 @@ export function statusText({ hostname, realm, well, findings }: Status): string 
       ]),
       ['', 'certificate', 'token', 'serial', 'expires', 'tracking'],
     ),
+    ...(next.length > 0 ? ['', 'Next:', ...next.map((step, index) => `  ${index + 1}. ${step}`)] : []),
   ].join('\n');
 }
 

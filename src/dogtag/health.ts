@@ -43,7 +43,7 @@ export async function checkProfiles(host: Host, hostname: string, restPath: stri
   if (status !== 200) {
     throw unwell(
       `The CA at ${hostname} does not know its profile ${SERVER_PROFILE} (HTTP ${status}); it cannot issue certificates.`,
-      'Check that the USN plug-in of the directory is on, restart the directory, then pki-tomcatd.',
+      'Check that the USN plug-in of the directory is on; "capstan restart" has the CA read its profiles again.',
     );
   }
   return SERVER_PROFILE;
@@ -69,7 +69,7 @@ export async function checkSignature(host: Host, hostname: string, caCertificate
   if (exitCode !== 0 || !said.includes('Response verify OK') || said.includes('no nonce in response')) {
     throw unwell(
       `The CA at ${hostname} made no valid OCSP signature: ${said.trim().split('\n').at(-1) ?? 'no answer'}`,
-      'Check that the HSM answers, then restart pki-tomcatd: Dogtag does not reconnect to an HSM it has lost.',
+      'When the HSM and the directory answer, "capstan restart" brings the CA back: Dogtag does not reconnect to an HSM it has lost.',
     );
   }
   return 'OCSP response signed and verified';

@@ -13,12 +13,14 @@ import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts'
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
+import { isUnfinished, type JournalFile } from '../plan/journal.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site } from './site.ts';
+import { tokenAnswers } from './token-look.ts';
 
 /** One thing that was looked at. */
 export interface Finding {
-  /** What kind of thing: `service`, `ca`, `directory`, `certificate`, `record`. */
-  area: 'service' | 'ca' | 'directory' | 'certificate' | 'record';
+  /** What kind of thing: `service`, `token`, `ca`, `directory`, `certificate`, `record`. */
+  area: 'service' | 'token' | 'ca' | 'directory' | 'certificate' | 'record';
   name: string;
   well: boolean;
   /** What was found, or what is wrong. */
@@ -38,6 +40,8 @@ export interface Status {
   realm: string;
   well: boolean;
   findings: (Finding | CertificateFinding)[];
+  /** What to do about what is unwell, as instructions to a person. */
+  next: string[];
 }
 
 /** Days before its expiry from which on a certificate counts as unwell: certmonger renews 28 days before. */
@@ -50,14 +54,31 @@ const EXPIRY_DAYS = 21;
 export async function serverStatus(host: Host): Promise<Status> {
   const { journal, site } = await installedServer();
   const found = await Promise.all([
-    installation(journal.journal.finished),
+    installation(journal),
     services(host, site),
+    token(host, site),
     directory(host, site),
     authority(host, site),
     certificates(host, site),
   ]);
   const findings = found.flat();
-  return { hostname: site.hostname, realm: site.realm, well: findings.every(({ well }) => well), findings };
+  const well = findings.every((finding) => finding.well);
+  return { hostname: site.hostname, realm: site.realm, well, findings, next: nextSteps(journal, findings) };
+}
+
+/** What brings back what is down. A token that is away comes first: no restart helps while it is. */
+function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[] {
+  const isUnwell = (...areas: Finding['area'][]) =>
+    findings.some(({ area, well }) => !well && areas.includes(area));
+  if (isUnfinished(journal))
+    return [
+      'Go on with "capstan server-install --resume", or take everything back with "capstan server-install --undo".',
+    ];
+  const restart = '"capstan restart" brings back what is down; it looks at the HSM first.';
+  return [
+    ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
+    ...(isUnwell('service', 'ca', 'directory') ? [restart] : []),
+  ];
 }
 
 /**
@@ -77,11 +98,21 @@ export async function hsmConfiguration(host: Host): Promise<HsmRecord> {
   );
 }
 
-async function installation(finished: string | undefined): Promise<Finding[]> {
-  const detail = finished
-    ? `finished ${finished}`
-    : 'did not come to its end; take it back with "capstan uninstall"';
-  return [{ area: 'service', name: 'installation', well: finished !== undefined, detail }];
+async function installation(journal: JournalFile): Promise<Finding[]> {
+  const { finished, removing } = journal.journal;
+  const state = removing ? 'is being removed' : 'did not come to its end';
+  const unfinished = isUnfinished(journal);
+  const detail = unfinished ? state : `finished ${finished}`;
+  return [{ area: 'service', name: 'installation', well: !unfinished, detail }];
+}
+
+/** Whether the token is there. Without a login: the PIN is not for looking around. */
+async function token(host: Host, site: Site): Promise<Finding[]> {
+  const look = async () => {
+    await tokenAnswers(host, site.token);
+    return `answers through ${site.token.libraryPath}`;
+  };
+  return [await finding('token', `token ${site.token.label}`, look)];
 }
 
 async function services(host: Host, site: Site): Promise<Finding[]> {
