@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type CapstanError, failure, refusal } from '../errors.ts';
-import { type Exhibit, gather } from '../host/evidence.ts';
+import { type Exhibit, gatherer } from '../host/evidence.ts';
 import type { Host } from '../host/host.ts';
 import { type TarFile, tarBlocks } from '../host/tar.ts';
 import type { Listener } from '../plan/step.ts';
@@ -82,15 +82,19 @@ function unusable(path: string, error: NodeJS.ErrnoException): CapstanError {
   );
 }
 
+/** All areas at once, because what hangs must not hang one after the other; told of one by one, in their order. */
 async function exhibitsOf(host: Host, listen: Listener): Promise<Exhibit[]> {
   const areas = await supportAreas();
   listen({ type: 'plan', steps: areas.map(({ id, title }) => ({ id, title })) });
+  const gather = gatherer(host);
+  const gathered = areas.map(async ({ evidence }) => gather(await evidence()));
+  // An interruption ends all of them, and is told once.
+  for (const one of gathered) one.catch(() => {});
   const all: Exhibit[] = [];
-  for (const { id, title, evidence } of areas) {
+  for (const [index, { id, title }] of areas.entries()) {
     const begun = performance.now();
     listen({ type: 'step-started', id, title });
-    const exhibits = await gather(host, await evidence());
-    all.push(...exhibits);
+    all.push(...((await gathered[index]) ?? []));
     const seconds = Math.round(performance.now() - begun) / 1000;
     listen({ type: 'step-finished', id, title, seconds, changed: true });
   }

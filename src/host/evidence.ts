@@ -56,8 +56,8 @@ const KIB = 1024;
 const LIMIT = 1024 * KIB;
 /** Seconds that what was ended at its own deadline gets to be gone, before its member is given up. */
 const GRACE = 10;
-/** Members that are gathered at the same time. */
-const AT_ONCE = 4;
+/** Members that are gathered at the same time: of a host that is down, most of those that wait wait in vain. */
+const AT_ONCE = 8;
 
 /** What may differ from one file to the next. */
 export interface FileOptions {
@@ -192,22 +192,29 @@ export function lookEvidence(
   return { member, what, source, form: 'log', deadline, fetch };
 }
 
+/** Gathers evidence; several calls share the turns of {@link gatherer}. */
+export type Gather = (evidence: readonly Evidence[]) => Promise<Exhibit[]>;
+
 /**
- * Gathers the evidence, several at a time, in a time that is bounded whatever hangs. Nothing that goes wrong with a
+ * Gathers evidence, several members at a time, in a time that is bounded whatever hangs. Nothing that goes wrong with a
  * member stops the others: the member then says why it could not be had.
- * @throws CapstanError `interrupted` when the host's signal aborts
+ * @throws (from the returned function) CapstanError `interrupted` when the host's signal aborts
  */
-export async function gather(host: Host, evidence: readonly Evidence[]): Promise<Exhibit[]> {
-  const exhibits: Exhibit[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < evidence.length; index = next++) {
-      const one = evidence[index];
-      if (one) exhibits[index] = await exhibit(host, one);
+export function gatherer(host: Host): Gather {
+  let free = AT_ONCE;
+  const waiting: (() => void)[] = [];
+  const inTurn = async (evidence: Evidence) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await exhibit(host, evidence);
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return exhibits;
+  return (evidence) => Promise.all(evidence.map(inTurn));
 }
 
 async function exhibit(host: Host, evidence: Evidence): Promise<Exhibit> {
@@ -215,6 +222,8 @@ async function exhibit(host: Host, evidence: Evidence): Promise<Exhibit> {
   const head = { member, what, source: redact(source) };
   try {
     const { text, modified, note } = await fetchInTime(host, evidence);
+    // What was interrupted may have taken that for a finding.
+    if (host.signal.aborted) throw interrupted();
     const content = Buffer.from(cleanText(text, form));
     return { ...head, content, ...(modified && { modified }), ...(note && { note: redact(note) }) };
   } catch (error) {

@@ -120,7 +120,13 @@ const CREDENTIALS: readonly RegExp[] = [
  * It takes rather too much than too little.
  */
 export function withoutCredentials(text: string): string {
-  return CREDENTIALS.reduce((clean, place) => clean.replace(place, `$1${HIDDEN}`), text);
+  return CREDENTIALS.reduce((clean, place) => clean.replace(place, hideValue), text);
+}
+
+/** What stands before the value stays, and so do the quotes around it: XML and JSON remain what they are. */
+function hideValue(whole: string, before: string): string {
+  const [quote = ''] = /^["']/.exec(whole.slice(before.length)) ?? [];
+  return `${before}${quote}${HIDDEN}${quote}`;
 }
 
 const END_OF_KEY = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----/;

@@ -159,15 +159,15 @@ describe('XML', () => {
 describe('credentials in any text', () => {
   test.each([
     ['pki-server ca-user-add --password Sec.ret admin', 'pki-server ca-user-add --password [secret] admin'],
-    ["sslget -n x --pin='a b' -v", 'sslget -n x --pin=[secret] -v'],
+    ["sslget -n x --pin='a b' -v", "sslget -n x --pin='[secret]' -v"],
     ['openssl pkcs12 -passin pass:abc -in x', 'openssl pkcs12 -passin pass:[secret] -in x'],
     ['keytool -storepass changeit -list', 'keytool -storepass [secret] -list'],
     [
       'POST xml=true&pin=a&sessionID=1&token_pin=1234&x=y',
       'POST xml=true&pin=a&sessionID=1&token_pin=[secret]&x=y',
     ],
-    ["DEBUG: {'pki_ds_password': 'it\\'s', 'a': 1}", "DEBUG: {'pki_ds_password': [secret], 'a': 1}"],
-    ['{"token":"HSM","password":"x\\"y"}', '{"token":"HSM","password":[secret]}'],
+    ["DEBUG: {'pki_ds_password': 'it\\'s', 'a': 1}", "DEBUG: {'pki_ds_password': '[secret]', 'a': 1}"],
+    ['{"token":"HSM","password":"x\\"y"}', '{"token":"HSM","password":"[secret]"}'],
     ['<AdminPassword>abc</AdminPassword><a>b</a>', '<AdminPassword>[secret]</AdminPassword><a>b</a>'],
     ['> Authorization: Basic YWRtaW46eA==', '> Authorization: Basic [secret]'],
     ['ldap://admin:geheim@ds.example.test:389/', 'ldap://admin:[secret]@ds.example.test:389/'],
