@@ -6,6 +6,7 @@ import { instanceUnit as directoryUnit } from '../directory/instance.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
+import { markLogs } from '../dogtag/log-mark.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
 import { publicPage } from '../dogtag/rest.ts';
 import { enableSubsystem, isSubsystemEnabled } from '../dogtag/subsystem.ts';
@@ -14,6 +15,7 @@ import type { Host } from '../host/host.ts';
 import { isActive, restart, start } from '../host/services.ts';
 import { within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
+import { diagnosed } from './diagnose.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -171,8 +173,13 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
   const wasUp = await isActive(host, unit);
   line(`${wasUp ? 'Restarting' : 'Starting'} Dogtag's Tomcat`);
   const begun = performance.now();
-  await restart(host, unit);
-  await untilCaWorks(host, site, line);
+  const mark = await markLogs(host, INSTANCE);
+  try {
+    await restart(host, unit);
+    await untilCaWorks(host, site, line);
+  } catch (error) {
+    throw await diagnosed(host, { site }, ['disk', 'directory', 'token', 'ca'], error, mark);
+  }
   const seconds = Math.round((performance.now() - begun) / 1000);
   return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; its CA made a signature after ${seconds} s`];
 }
