@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { renderConfig } from '../host/configparser.ts';
-import { editFile, pathExists, removeTree } from '../host/files.ts';
+import { editFile, pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { isActive, start, stop } from '../host/services.ts';
@@ -142,6 +142,10 @@ function instancePaths({ name }: DirectoryInstance): string[] {
     `/var/lib/dirsrv/slapd-${name}`,
     `/run/lock/dirsrv/slapd-${name}`,
     `/dev/shm/slapd-${name}`,
+    // What ns-slapd leaves: the LDAPI socket always, the others when it is killed.
+    `/run/slapd-${name}.socket`,
+    `/run/dirsrv/slapd-${name}.pid`,
+    `/run/dirsrv/slapd-${name}.stats`,
     `/etc/tmpfiles.d/dirsrv-${name}.conf`,
     `/etc/systemd/system/multi-user.target.wants/${instanceUnit({ name })}`,
   ];
@@ -170,7 +174,11 @@ export async function removeInstance(
   }
   // A dscreate that was killed leaves a folder that dsctl does not take for an instance.
   for (const remains of instancePaths(instance)) await removeTree(remains);
-  if (withSelfSignedCa && !(await otherInstances())) await removeTree(SELF_SIGNED_CA);
+  if (!(await otherInstances())) {
+    // Made at boot for every instance that there is, and by dscreate for the first one.
+    await removeEmptyFolder('/run/dirsrv');
+    if (withSelfSignedCa) await removeTree(SELF_SIGNED_CA);
+  }
   await host.run('systemctl', ['reset-failed', unit], { accept: [0, 1] });
   if (await isActive(host, unit)) {
     throw failure(

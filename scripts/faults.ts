@@ -1,0 +1,64 @@
+/**
+ * Strikes installations in a lab in every way of the list, and prints how often each was survived: whether the resumed
+ * server equals one that nothing befell, or the host the one it was before. Exit code 1 when one was not survived.
+ * The whole list takes about two hours.
+ *
+ *   npm run faults -- [--lab NAME] [--only NAME]... [--list] [--quick] [--stop] [--built]
+ *
+ * --only takes a name of --list, or what several begin with before a slash; --quick leaves out the undisturbed server
+ * that the others are compared with; --stop ends at the first that is not survived, and leaves its lab; --built takes
+ * the bundle that is there.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { refusal } from '../src/errors.ts';
+import { faultTable } from './lib/faults.ts';
+import { HOME, say, script, scriptHost, since } from './lib/task.ts';
+import { makeBundle } from './package.ts';
+
+const FOLDER = join(HOME, 'build/faults');
+
+const OPTIONS = {
+  lab: { type: 'string', default: 'faults' },
+  only: { type: 'string', multiple: true },
+  list: { type: 'boolean' },
+  quick: { type: 'boolean' },
+  stop: { type: 'boolean' },
+  built: { type: 'boolean' },
+} as const;
+
+await script(async () => {
+  const { lab, only, list, quick, stop, built } = parseArgs({ options: OPTIONS }).values;
+  // What the lab tests share takes the lab's name from here.
+  process.env.CAPSTAN_TEST_LAB = lab;
+  const { allFaults, stepFaults, USUAL_STEPS } = await import('../test/lab/faults/catalog.ts');
+  const wanted = (name: string) => only?.some((one) => name === one || name.startsWith(`${one}/`)) ?? true;
+  const faults = allFaults(USUAL_STEPS).filter(({ name }) => wanted(name));
+  faults.push(...stepFaults(USUAL_STEPS).filter(({ name }) => only?.includes(name)));
+  if (list) {
+    for (const { name, seconds } of faults)
+      console.log(`${name.padEnd(50)} ${seconds.toFixed(0).padStart(5)} s`);
+    return 0;
+  }
+  if (faults.length === 0) {
+    throw refusal('fault-unknown', `There is no fault ${only?.join(', ')}.`, 'Look at them with --list.');
+  }
+  const start = performance.now();
+  if (!built) await makeBundle(scriptHost());
+  rmSync(FOLDER, { recursive: true, force: true });
+  mkdirSync(FOLDER, { recursive: true });
+  const { strikeAll } = await import('../test/lab/faults/strike.ts');
+  const outcomes = await strikeAll(faults, {
+    reference: !quick,
+    stop: stop ?? false,
+    say,
+    keepEvidence: (index, evidence) => writeFileSync(join(FOLDER, `${index}.tar`), evidence),
+  });
+  writeFileSync(join(FOLDER, 'outcomes.json'), `${JSON.stringify(outcomes, undefined, 2)}\n`);
+  console.log('');
+  for (const line of faultTable(outcomes)) console.log(line);
+  console.log('');
+  say(`done (${since(start)}); the details are in build/faults/outcomes.json`);
+  return outcomes.length > 0 && outcomes.every(({ flaws }) => flaws.length === 0) ? 0 : 1;
+});

@@ -1,0 +1,79 @@
+/** A fault that strikes one installation once, and the way on that is taken then. */
+import type { HsmKind } from '../../../src/lab/lab.ts';
+import { type Context, type Fault, notesOf } from './fault.ts';
+import { flawsOfBlank, flawsOfEnd, flawsOfServer } from './judge.ts';
+import { type Blows, install, look, type Run, resume, undo } from './rig.ts';
+
+/** What is done to one installation. */
+export interface Case {
+  name: string;
+  /** The line of the table that it counts for. */
+  fault: string;
+  where: string;
+  seconds: number;
+  hsm?: HsmKind;
+  /** Done to the blank host, which is then looked at: a small file system, for instance. */
+  prepare?(): Promise<void>;
+  /** Options of the struck run besides the usual ones: `--keep`. */
+  options?: readonly string[];
+  /** Option values of the struck run that replace the usual ones. */
+  changes?: Record<string, string>;
+  blows(context: Context): Blows;
+  /** How the struck run must end, where it is not killed and must not come through. */
+  ends?: { exit: number; code?: string };
+  /** The cause removed: room made, the HSM started. @returns what is wrong already */
+  repair?(struck: Run): Promise<string[] | undefined>;
+  /** `--resume` or `--undo`; or the struck run itself either comes through or takes back what it did. */
+  way: 'resume' | 'undo' | 'itself';
+  /** What surrounds the way on: another clock. */
+  wayBlows?: Blows;
+}
+
+/** The fault of one case. */
+export function caseFault(one: Case): Fault {
+  return {
+    name: one.name,
+    seconds: one.seconds,
+    async run(context) {
+      const begun = performance.now();
+      const { fault, where } = one;
+      const notes: string[] = [];
+      const flaws = await judged(one, context, notes);
+      if (flaws.length === 0 && one.way !== 'resume' && !one.prepare) context.blankAgain();
+      const seconds = (performance.now() - begun) / 1000;
+      await context.tell({ fault, where, flaws, notes, seconds });
+    },
+  };
+}
+
+async function judged(one: Case, context: Context, notes: string[]): Promise<string[]> {
+  let before = await context.blank(one.hsm ?? 'shared');
+  if (one.prepare) {
+    await one.prepare();
+    before = await look();
+  }
+  const blows = one.blows(context);
+  const struck = await install(one.options ?? [], blows, one.changes ?? {});
+  notes.push(...notesOf(struck));
+  const wanted = blows.strikes?.length ?? 0;
+  if (struck.hits.length < wanted) {
+    return [`only ${struck.hits.length} of ${wanted} blows were struck`, ...flawsOfEnd(struck, { exit: 0 })];
+  }
+  const flaws = one.ends ? flawsOfEnd(struck, one.ends) : [];
+  flaws.push(...((await one.repair?.(struck)) ?? []));
+  if (one.way === 'itself') return [...flaws, ...(await flawsOfItself(struck, before, context))];
+  const second = await (one.way === 'resume' ? resume(one.wayBlows) : undo(one.wayBlows));
+  notes.push(`--${one.way} took ${second.seconds.toFixed(1)} s`);
+  flaws.push(...flawsOfEnd(second, { exit: 0 }));
+  return [
+    ...flaws,
+    ...(await (one.way === 'resume' ? flawsOfServer(context.reference) : flawsOfBlank(before))),
+  ];
+}
+
+/** Of a run that had to find its way alone: through, or all the way back. */
+async function flawsOfItself(struck: Run, before: Parameters<typeof flawsOfBlank>[0], context: Context) {
+  if (struck.exit === 0)
+    return [...flawsOfEnd(struck, { exit: 0 }), ...(await flawsOfServer(context.reference))];
+  return [...flawsOfEnd(struck, { exit: struck.exit ?? 1 }), ...(await flawsOfBlank(before))];
+}

@@ -1,0 +1,148 @@
+/** SIGKILL for Capstan: at the start and in the middle of every step, in a chain of resumed runs or before an undo; and in the undo itself. */
+import { caseFault } from './case.ts';
+import { type Context, type Fault, notesOf, type Outcome, type UsualStep } from './fault.ts';
+import type { Strike } from './inside.ts';
+import { flawsOfBlank, flawsOfEnd, flawsOfServer } from './judge.ts';
+import { install, type Run, resume, undo } from './rig.ts';
+
+const MOMENTS = ['start', 'middle'] as const;
+
+/** A moment of a step. */
+export interface Point {
+  step: string;
+  moment: (typeof MOMENTS)[number];
+}
+
+/** Both moments of every step, in the order in which an installation comes to them. */
+export function pointsOf(steps: readonly { id: string }[]): Point[] {
+  return steps.flatMap(({ id }) => MOMENTS.map((moment) => ({ step: id, moment })));
+}
+
+/** The strike at a point: at once, or after half of the step's usual time. */
+export function strikeAt(steps: readonly UsualStep[], { step, moment }: Point, blow: Strike['blow']): Strike {
+  const usual = steps.find(({ id }) => id === step)?.seconds ?? 0.1;
+  return { step, state: 'applying', after: moment === 'start' ? 0 : usual * 500, blow };
+}
+
+const KILL = { signal: 'SIGKILL' } as const;
+
+/** One kill before an undo, for each point. */
+export function killThenUndo(steps: readonly UsualStep[]): Fault[] {
+  return pointsOf(steps).map((point) =>
+    caseFault({
+      name: `kill-undo/${point.step}/${point.moment}`,
+      fault: `SIGKILL at the ${point.moment} of a step, then --undo`,
+      where: point.step,
+      seconds: 30 + secondsUntil(steps, point),
+      blows: (context) => ({ strikes: [strikeAt(context.steps, point, KILL)] }),
+      way: 'undo',
+    }),
+  );
+}
+
+/** Seconds that an installation takes to come to a point. */
+export function secondsUntil(steps: readonly UsualStep[], { step, moment }: Point): number {
+  const at = steps.findIndex(({ id }) => id === step);
+  const own = moment === 'start' ? 0 : (steps[at]?.seconds ?? 0) / 2;
+  return steps.slice(0, at).reduce((sum, { seconds }) => sum + seconds, own);
+}
+
+/**
+ * One installation that is killed at each of these points in turn, each run but the first being the resumption of the
+ * one before. What the server is in the end judges all of them.
+ */
+export function killChain(name: string, seconds: number, points: readonly Point[]): Fault {
+  return {
+    name,
+    seconds,
+    async run(context) {
+      const left = [...points];
+      // A run that fails ends its chain; the rest of the points begins a new one.
+      while (left.length > 0) await chain(left, context);
+    },
+  };
+}
+
+async function chain(left: Point[], context: Context): Promise<void> {
+  await context.blank('shared');
+  const outcomes: Outcome[] = [];
+  let begun = performance.now();
+  for (let first = true; left.length > 0; first = false) {
+    const point = left.shift() as Point;
+    const blows = { strikes: [strikeAt(context.steps, point, KILL)] };
+    const run = await (first ? install([], blows) : resume(blows));
+    if (run.hits.length === 0) {
+      // A resumed run that failed was not able to go on: the kill before it is to blame, and this point is still to come.
+      const missed = first || run.exit === 0 ? point : undefined;
+      if (!missed) left.unshift(point);
+      return finish(outcomes, run, context, missed);
+    }
+    const { step, moment } = point;
+    const fault = `SIGKILL at the ${moment} of a step, then --resume`;
+    const seconds = (performance.now() - begun) / 1000;
+    outcomes.push({ fault, where: step, flaws: [], notes: notesOf(run), seconds });
+    begun = performance.now();
+  }
+  await finish(outcomes, await resume(), context, undefined);
+}
+
+/** Judges the server that the last run left, and every kill of the chain with it. */
+async function finish(outcomes: Outcome[], last: Run, context: Context, missed: Point | undefined) {
+  const whole = last.exit === 0;
+  const flaws = [...flawsOfEnd(last, { exit: 0 }), ...(whole ? await flawsOfServer(context.reference) : [])];
+  if (missed) {
+    const why = whole ? 'the run came to its end without it' : 'the run failed before it';
+    const { step, moment } = missed;
+    outcomes.push({
+      fault: 'Not struck',
+      where: `${step} ${moment}`,
+      flaws: [why],
+      notes: [],
+      seconds: last.seconds,
+    });
+  }
+  for (const [index, outcome] of outcomes.entries()) {
+    const mine = whole || index === outcomes.length - 1;
+    outcome.flaws.push(...(mine ? flaws : ['not judged: a later run of the chain failed']));
+    await context.tell(outcome);
+  }
+}
+
+/** One undo that is killed at every step in turn, each run but the first taking up the one before. */
+export function killedUndo(steps: readonly UsualStep[]): Fault {
+  return {
+    name: 'kill-in-undo',
+    seconds: 240,
+    async run(context) {
+      const before = await context.blank('shared');
+      const last = steps.at(-1)?.id ?? '';
+      const outcomes: Outcome[] = [];
+      const built = await install([], {
+        strikes: [strikeAt(context.steps, { step: last, moment: 'start' }, KILL)],
+      });
+      const notStruck: string[] = [];
+      for (const { id } of context.steps.toReversed()) {
+        const begun = performance.now();
+        const run = await undo({ strikes: [{ step: id, state: 'undoing', after: 0, blow: KILL }] });
+        if (run.hits.length === 0) {
+          notStruck.push(id);
+          if (run.exit === 0) break;
+          continue;
+        }
+        const seconds = (performance.now() - begun) / 1000;
+        const fault = 'SIGKILL at the start of a step of the undo, then --undo';
+        outcomes.push({ fault, where: id, flaws: [], notes: notesOf(run), seconds });
+      }
+      const end = await undo();
+      const flaws = [
+        ...(built.hits.length === 1 ? [] : ['the installation was not struck']),
+        ...notStruck.map((id) => `the undo never came to ${id}`),
+        ...flawsOfEnd(end, { exit: 0 }),
+        ...(await flawsOfBlank(before)),
+      ];
+      for (const outcome of outcomes) outcome.flaws.push(...flaws);
+      for (const outcome of outcomes) await context.tell(outcome);
+      if (flaws.length === 0) context.blankAgain();
+    },
+  };
+}

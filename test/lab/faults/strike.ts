@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { labRootPath } from '../../../src/lab/lab.ts';
+import type { HostState } from '../inventory.ts';
+import { LAB, removeLab, sh } from '../support.ts';
+import { newContext, USUAL_STEPS } from './catalog.ts';
+import type { Fault, Outcome, UsualStep } from './fault.ts';
+import { flawsOfServer } from './judge.ts';
+import { freshHost, HOST, install, look } from './rig.ts';
+
+/** How faults are tried one after another. */
+export interface StrikeOptions {
+  /** Whether an undisturbed server is built first, whose steps are timed and which the others are compared with. */
+  reference: boolean;
+  /** Whether the first that is not survived ends it, and leaves the lab as it is. */
+  stop: boolean;
+  say(line: string): void;
+  /** Takes the logs and the journal of a host that did not survive, a tar file. */
+  keepEvidence(index: number, evidence: Uint8Array): void;
+}
+
+/** Tries the faults, tells each outcome, and removes the lab. */
+export async function strikeAll(faults: readonly Fault[], options: StrikeOptions): Promise<Outcome[]> {
+  const { say } = options;
+  const outcomes: Outcome[] = [];
+  const { steps, reference } = options.reference
+    ? await undisturbed(say)
+    : { steps: USUAL_STEPS, reference: undefined };
+  const context = newContext(steps, reference, async (outcome) => {
+    outcomes.push(outcome);
+    const { fault, where, flaws, notes, seconds } = outcome;
+    say(`${flaws.length === 0 ? 'survived' : 'NOT SURVIVED'}: ${fault}: ${where} (${seconds.toFixed(0)} s)`);
+    for (const line of notes) say(`    ${line}`);
+    for (const line of flaws.slice(0, 40)) say(`    ! ${line}`);
+    if (flaws.length > 0) await evidence(outcomes.length, options);
+  });
+  for (const fault of faults) {
+    say(`${fault.name}...`);
+    const begun = performance.now();
+    await fault.run(context).catch((error: Error) =>
+      context.tell({
+        fault: 'Could not be tried',
+        where: fault.name,
+        flaws: [error.stack ?? error.message],
+        notes: [],
+        seconds: (performance.now() - begun) / 1000,
+      }),
+    );
+    if (options.stop && outcomes.some(({ flaws }) => flaws.length > 0)) return outcomes;
+  }
+  await removeLab();
+  return outcomes;
+}
+
+/** An installation that nothing befalls: how long its steps take here, and what it leaves. */
+async function undisturbed(
+  say: (line: string) => void,
+): Promise<{ steps: UsualStep[]; reference: HostState }> {
+  say('an undisturbed installation, to compare with');
+  await freshHost('shared');
+  const run = await install();
+  const flaws = run.exit === 0 ? await flawsOfServer() : [`exit ${run.exit}: ${run.events.at(-1)?.message}`];
+  if (flaws.length > 0) throw new Error(`An undisturbed installation is not well: ${flaws.join('; ')}`);
+  const steps = run.events.flatMap(({ type, id, seconds }) =>
+    type === 'step-finished' && id !== undefined && seconds !== undefined ? [{ id, seconds }] : [],
+  );
+  say(steps.map(({ id, seconds }) => `${id} ${seconds.toFixed(1)} s`).join(', '));
+  return { steps, reference: await look() };
+}
+
+async function evidence(index: number, { keepEvidence, say }: StrikeOptions): Promise<void> {
+  try {
+    await sh(
+      HOST,
+      'tar -cf /run/faults.tar --ignore-failed-read /var/log/capstan /var/lib/capstan/server.json /run/faults/events /run/faults/errors /var/log/pki/*.log 2>/dev/null || true',
+    );
+    keepEvidence(index, await readFile(`${await labRootPath(LAB, HOST)}/run/faults.tar`));
+    await sh(HOST, 'rm /run/faults.tar');
+  } catch (error) {
+    say(`    no evidence: ${(error as Error).message}`);
+  }
+}
