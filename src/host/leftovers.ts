@@ -79,6 +79,7 @@ export function startGuard(runId: string): Guard {
     async release() {
       if (guard.exitCode !== null || guard.signalCode !== null || guard.pid === undefined) return;
       const ended = once(guard, 'exit');
+      guard.ref();
       guard.stdin.end('done\n');
       await ended;
     },

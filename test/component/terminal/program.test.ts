@@ -1,9 +1,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rehearsal } from './session.ts';
 import { buildInto, inTerminal } from './terminal.ts';
 
 let folder: string;
@@ -122,6 +123,38 @@ it('can be interrupted while it waits for standard input', async () => {
   expect(await exit).toBe(130);
   expect(said).toContain('[interrupted]');
 }, 30_000);
+
+/** Here, because all runs of this file and of none beside it take this machine for themselves. */
+describe('a run that takes the host', () => {
+  const run = (mode: string) => rehearsal(folder, mode);
+
+  it('ends by itself, with nothing left behind', async () => {
+    const { code, events, secretFolder } = await (await run('taken')).end([]);
+    expect({ code, events }).toEqual({ code: 0, events: [] });
+    expect(existsSync(secretFolder)).toBe(false);
+  }, 30_000);
+
+  it('hears the second signal in what follows the first, and ends in an orderly way', async () => {
+    const { code, events, secretFolder } = await (await run('taken-stubborn')).end(['SIGINT', 'SIGINT']);
+    expect(code).toBe(130);
+    expect(events).toEqual([expect.objectContaining({ code: 'command-interrupted' })]);
+    expect(existsSync(secretFolder)).toBe(false);
+  }, 30_000);
+
+  it('refuses to begin while another one has the host, and says which', async () => {
+    const first = await run('taken-stubborn');
+    const { code, events } = await (await run('taken')).end([]);
+    expect(code).toBe(2);
+    expect(events).toEqual([
+      expect.objectContaining({
+        code: 'already-running',
+        message: expect.stringMatching(/capstan rehearsal, process \d+, since 20/),
+      }),
+    ]);
+    expect((await first.end(['SIGTERM', 'SIGTERM'])).code).toBe(130);
+    expect((await (await run('taken')).end([])).code).toBe(0);
+  }, 30_000);
+});
 
 describe('the launcher', () => {
   it('works through a chain of symbolic links, from anywhere', () => {

@@ -22,7 +22,8 @@ async function look(): Promise<number> {
 
 const run = () =>
   runSession('rehearsal', { output: 'json', logFile: process.argv[2] ?? '' }, async (session) => {
-    const host = session.openHost();
+    const host = process.argv[3]?.startsWith('taken') ? await session.takeHost() : session.openHost();
+    const second = process.argv[3] === 'taken-stubborn' ? session.secondSignal() : undefined;
     return withPrivateFolder(async (folder) => {
       folder.write('pin', 'x');
       process.stdout.write(`folder ${folder.path}\n`);
@@ -31,7 +32,12 @@ const run = () =>
       if (process.argv[3] === 'behind') {
         throw failure('unexpected', 'Something went wrong.', undefined, new TypeError('not foreseen'));
       }
-      await host.run('sleep', ['60'], { deadline: 90 });
+      if (process.argv[3] === 'taken') return undefined;
+      await host.run('sleep', ['60'], { deadline: 90 }).catch(async (error: unknown) => {
+        if (!second) throw error;
+        // What follows an interruption, an undo for instance.
+        await host.under(second).run('sleep', ['60'], { deadline: 90 });
+      });
       return undefined;
     });
   });

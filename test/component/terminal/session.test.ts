@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rehearsal } from './session.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -12,32 +10,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Starts the run, waits until it works, sends the signals one after the other, and tells what became of it. */
-async function ended(mode: string, signals: NodeJS.Signals[]) {
-  const log = join(folder, `${mode}-${signals.join('-')}.log`);
-  const script = join(import.meta.dirname, 'session-run.ts');
-  const child: ChildProcess = spawn(process.execPath, [script, log, mode], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout?.on('data', (data) => {
-    output += data;
-  });
-  const exit = once(child, 'exit');
-  while (!output.includes('folder ') && child.exitCode === null) await pause(20);
-  for (const signal of signals) {
-    await pause(200);
-    child.kill(signal);
-  }
-  const [code] = await exit;
-  const [first = '', ...events] = output.trim().split('\n');
-  return {
-    code,
-    secretFolder: first.replace('folder ', ''),
-    events: events.map((line) => JSON.parse(line)),
-    log,
-  };
-}
+const ended = async (mode: string, signals: NodeJS.Signals[]) =>
+  (await rehearsal(folder, mode, `${mode}-${signals.join('-')}`)).end(signals);
 
 describe('a run', () => {
   it.each<[NodeJS.Signals]>([['SIGINT'], ['SIGTERM'], ['SIGHUP']])(
