@@ -82,12 +82,18 @@ export function commandRunner(host: CommandHost): Run {
     log.write(`run ${shown}`);
     const seconds = secondsOf(host, options);
     const program = execa(file, args as string[], execaOptions(host, options, seconds));
-    const letGo = releaseWhenEnded(program, seconds, signal);
+    const release = releaseWhenEnded(program, seconds, signal);
     const told = host.waiting(options.what ?? basename(file), seconds);
-    const result = await program.finally(() => {
+    const result = await Promise.race([program, release.givenUp]).finally(() => {
       told();
-      letGo();
+      release.callOff();
     });
+    if (!result) {
+      log.write(`not even killed: ${shown}`);
+      throw signal.aborted
+        ? interrupted(file)
+        : pastDeadline(file, options, seconds, 'cannot even be killed');
+    }
     const outcome: CommandResult = {
       exitCode: result.exitCode ?? -1,
       stdout: text(result.stdout),
@@ -138,26 +144,39 @@ function output(onLine: CommandOptions['onLine']) {
 
 /**
  * Stops reading a program that was ended, once the kill must have worked: a daemon that left its process group may hold
- * the output open for ever, and the caller would wait as long.
- * @returns the function that calls it off
+ * the output open for ever, and the caller would wait as long. A program that is still there after that is stuck in the
+ * kernel, on a file system that does not answer for instance, and is left behind.
+ * @returns `callOff`, for when it has ended; `givenUp` resolves when it is left behind
  */
 function releaseWhenEnded(
-  program: { stdio: readonly ({ destroy(): unknown } | null | undefined)[] },
+  program: {
+    stdio: readonly ({ destroy(): unknown } | null | undefined)[];
+    nodeChildProcess: { unref(): void };
+  },
   deadline: number,
   signal: AbortSignal,
-): () => void {
-  const released = () => {
+): { callOff(): void; givenUp: Promise<undefined> } {
+  const { promise: givenUp, resolve } = Promise.withResolvers<undefined>();
+  const leave = () => {
+    program.nodeChildProcess.unref();
+    resolve(undefined);
+  };
+  const stopReading = () => {
     for (const stream of program.stdio) stream?.destroy();
+    timer = setTimeout(leave, SETTLING);
   };
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(released, KILL_DELAY + SETTLING);
+    timer = setTimeout(stopReading, KILL_DELAY + SETTLING);
   };
   let timer = setTimeout(later, deadline * 1000);
   signal.addEventListener('abort', later, { once: true });
-  return () => {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', later);
+  return {
+    givenUp,
+    callOff() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', later);
+    },
   };
 }
 
@@ -173,22 +192,11 @@ interface Ended {
 }
 
 /** The error of a program that did not do what was asked, composed from the facts of its end. */
-function commandError(
-  file: string,
-  result: Ended,
-  { deadline = 'command', cwd }: CommandOptions,
-  seconds: number,
-): CapstanError {
+function commandError(file: string, result: Ended, options: CommandOptions, seconds: number): CapstanError {
   if (result.isCanceled) return interrupted(file);
-  if (result.timedOut) {
-    return failure(
-      'command-deadline',
-      `${file} did not end within ${seconds} s and was stopped.`,
-      typeof deadline === 'string' ? `If it only is slow: ${longerHint(deadline)}.` : undefined,
-    );
-  }
+  if (result.timedOut) return pastDeadline(file, options, seconds, 'was stopped');
   // A working directory that is not there gives the same code.
-  if (result.code === 'ENOENT' && cwd === undefined) {
+  if (result.code === 'ENOENT' && options.cwd === undefined) {
     return refusal(
       'command-missing',
       `The program ${file} is not installed.`,
@@ -204,6 +212,14 @@ function commandError(
       ? `was ended by ${result.signal}`
       : `failed with exit code ${result.exitCode}`;
   return failure('command-failed', `${file} ${end}${lastWords ? `: ${lastWords}` : ''}`);
+}
+
+function pastDeadline(file: string, { deadline = 'command' }: CommandOptions, seconds: number, fate: string) {
+  return failure(
+    'command-deadline',
+    `${file} did not end within ${seconds} s and ${fate}.`,
+    typeof deadline === 'string' ? `If it only is slow: ${longerHint(deadline)}.` : undefined,
+  );
 }
 
 function interrupted(file: string): CapstanError {

@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CommandOptions } from '../../../src/host/command.ts';
 import { openHost } from '../../../src/host/host.ts';
 import { openLog } from '../../../src/host/log.ts';
@@ -68,6 +68,36 @@ it('does not wait for a daemon that keeps the output of an ended program', async
   process.kill(Number(log.at(-1)));
   expect(error).toMatchObject({ code: 'command-deadline' });
   expect(seconds).toBeLessThan(12);
+});
+
+const FREEZER = '/sys/fs/cgroup/freezer';
+
+// A process in a frozen cgroup of version 1 is as deaf to SIGKILL as one that waits for a disk that is gone.
+describe.skipIf(!existsSync(FREEZER))('a program that cannot be killed', () => {
+  const frozen = `${FREEZER}/capstan-command-test-${process.pid}`;
+  const thaw = () => writeFileSync(`${frozen}/freezer.state`, 'THAWED');
+  beforeAll(() => mkdirSync(frozen));
+  afterEach(async () => {
+    thaw();
+    await expect.poll(() => readFileSync(`${frozen}/cgroup.procs`, 'utf8'), { timeout: 5000 }).toBe('');
+  });
+  afterAll(() => rmdirSync(frozen));
+  const freeze = `echo $$ > ${frozen}/cgroup.procs; echo FROZEN > ${frozen}/freezer.state; sleep 60`;
+
+  it('is left behind some seconds after its deadline', async () => {
+    const { error, seconds } = await shell(freeze, { deadline: 1 });
+    expect(error).toMatchObject({
+      code: 'command-deadline',
+      message: 'sh did not end within 1 s and cannot even be killed.',
+    });
+    expect(seconds).toBeLessThan(14);
+  });
+
+  it('is left behind by an interrupted run', async () => {
+    const { error, seconds } = await shell(freeze, {}, AbortSignal.timeout(500));
+    expect(error).toMatchObject({ code: 'command-interrupted', exit: 130 });
+    expect(seconds).toBeLessThan(14);
+  });
 });
 
 it('is interrupted with all that it started, with the exit code of an interruption', async () => {
