@@ -3,8 +3,8 @@ import { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import { openHost } from '../../src/host/host.ts';
 import { noLog } from '../../src/host/log.ts';
+import { flawOfPath } from '../../src/names/path.ts';
 import { type DeadlineValues, deadlineOptions, readDeadlines } from '../options/deadline.ts';
-import { printable } from '../options/field.ts';
 import { outputKindOption } from '../options/output.ts';
 import { runSession, type Session } from '../session.ts';
 import type { ViewKind } from '../view/view.ts';
@@ -51,7 +51,7 @@ export function command(): Command {
 
 async function run(values: Values, { view, signal }: Session): Promise<undefined> {
   const { outputFile } = values;
-  const file = outputFile === undefined ? undefined : wholePath(printable('--output-file', outputFile));
+  const file = outputFile === undefined ? undefined : wholePath(outputFile);
   // No program could be run from a folder that is gone.
   process.chdir('/');
   const deadlines = readDeadlines(values);
@@ -65,6 +65,8 @@ async function run(values: Values, { view, signal }: Session): Promise<undefined
 }
 
 function wholePath(path: string): string {
+  const flaw = flawOfPath(path);
+  if (flaw) throw refusal('output-file-unusable', `The file of --output-file ${flaw}.`);
   try {
     return resolve(path);
   } catch (error) {

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { certmongerSecrets } from '../../certmonger/evidence.ts';
 import { directorySecrets } from '../../directory/evidence.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
-import { dogtagSecrets } from '../../dogtag/evidence.ts';
+import { dogtagSecrets, passwordsOf } from '../../dogtag/evidence.ts';
 import { secretFieldsOf } from '../../secret/fields.ts';
 import { PRIVATE_PARENTS } from '../../secret/private-file.ts';
 import { forgetSecret, hideSecret } from '../../secret/redaction.ts';
@@ -47,9 +47,11 @@ async function leftSecrets(): Promise<string[]> {
     .flatMap((content) => secretsOf(content.toString('utf8')));
 }
 
+/** A text of one line is a secret by itself, or a password.conf with one: `internal=...`. */
 function secretsOf(text: string): string[] {
   const [only, ...more] = text.split('\n').filter((line) => line.trim() !== '');
-  return more.length === 0 && only !== undefined && only.length >= 4 ? [only] : secretFieldsOf(text);
+  if (more.length > 0 || only === undefined) return secretFieldsOf(text);
+  return [only, ...passwordsOf(only)].filter((secret) => secret.length >= 4);
 }
 
 async function privateFolders(parent: string): Promise<string[]> {
