@@ -29,7 +29,7 @@ export function directoryEvidence(name: string): Evidence[] {
   const folder = instanceFolder({ name });
   const log = `${LOGS}/${PREFIX}${name}`;
   return [
-    fileEvidence(`${place}/errors`, 'what the directory reports', `${log}/errors`, { limit: 2 * MIB }),
+    fileEvidence(`${place}/errors`, 'what the directory reports', `${log}/errors`),
     fileEvidence(`${place}/access`, 'operations on the directory', `${log}/access`, { limit: MIB / 2 }),
     fileEvidence(`${place}/dse.ldif`, 'the configuration of the directory', `${folder}/dse.ldif`, {
       form: 'fields',
