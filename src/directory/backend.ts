@@ -1,15 +1,28 @@
 import type { Host } from '../host/host.ts';
-import { withLocalDirectory } from './client.ts';
+import { type Directory, withLocalDirectory } from './client.ts';
 import type { DirectoryInstance } from './instance.ts';
 
 /**
- * Removes a database of the instance with its suffix and all its data; that there is none is no error.
+ * Removes a database of the instance with its suffix and all its data; that there is none is no error. Over LDAP, as
+ * lib389 does it: `dsconf backend delete` has another way to confirm in each release.
  * @param name the backend's name: `ipaca`
- * @throws CapstanError `directory-unreachable`, `command-failed`
+ * @throws CapstanError `directory-unreachable`
  */
 export async function removeBackend(host: Host, instance: DirectoryInstance, name: string): Promise<void> {
-  const dn = `cn=${name},cn=ldbm database,cn=plugins,cn=config`;
-  const found = await withLocalDirectory(host, instance, (directory) => directory.entry(dn, ['1.1']));
-  if (found)
-    await host.run('dsconf', [instance.name, 'backend', 'delete', name, '--do-it'], { deadline: 'dsctl' });
+  await withLocalDirectory(host, instance, async (directory) => {
+    const trees = await directory.search('cn=mapping tree,cn=config', {
+      scope: 'one',
+      filter: `(nsslapd-backend=${name})`,
+      attributes: ['1.1'],
+    });
+    for (const { dn } of trees) await removeBranch(directory, dn);
+    await removeBranch(directory, `cn=${name},cn=ldbm database,cn=plugins,cn=config`);
+  });
+}
+
+/** Removes an entry and all below it, the deepest first: a name is longer than that of what it is below. */
+async function removeBranch(directory: Directory, dn: string): Promise<void> {
+  if (!(await directory.entry(dn, ['1.1']))) return;
+  const entries = await directory.search(dn, { scope: 'sub', attributes: ['1.1'] });
+  for (const entry of entries.toSorted((a, b) => b.dn.length - a.dn.length)) await directory.remove(entry.dn);
 }
