@@ -75,7 +75,7 @@ export function storyOf({ started, steps, failure, removing }: Journal): string 
   const begun = named('applying', 'undoing');
   return [
     `It began at ${started}`,
-    `${done.length} steps are done${done.length > 0 ? `, the last of them ${done.at(-1)}` : ''}`,
+    `steps done: ${done.length}${done.length > 0 ? `, the last of them ${done.at(-1)}` : ''}`,
     ...(begun.length > 0 ? [`${begun.join(' and ')} began and did not come to an end`] : []),
     ...(failure ? [`${failure.step} failed at ${failure.at}: ${failure.message}`] : []),
     ...(removing ? [`since ${removing} it is being taken back`] : []),
