@@ -100,7 +100,7 @@ export async function verifyDirectoryCertificate(
     if (isInterruption(error)) throw error;
     throw failure(
       'directory-certificate-unverified',
-      `LDAPS at ${instance.hostname}:${LDAPS_PORT} does not verify against the CA: ${sentenceOf(error)}`,
+      `LDAPS at ${instance.hostname}:${LDAPS_PORT} cannot be verified against the CA: ${sentenceOf(error)}`,
       undefined,
       error,
     );

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { failure } from '../errors.ts';
+import { CapstanError, failure } from '../errors.ts';
+import { longerHint } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { SERVER_PROFILE } from './enroll.ts';
@@ -53,26 +54,55 @@ export async function checkProfiles(host: Host, hostname: string, restPath: stri
  * Has the CA make a signature now: an OCSP response on its own certificate, with a nonce so that it cannot be an
  * old one, verified by openssl(1). The OCSP signing key lies on the token, so a CA that lost its HSM fails here.
  * @param caCertificate PEM
- * @throws CapstanError `ca-unwell`
+ * @throws CapstanError `ca-unwell` (also after the deadline `signature`), `command-interrupted`
  */
 export async function checkSignature(host: Host, hostname: string, caCertificate: string): Promise<string> {
   const serial = `0x${new X509Certificate(caCertificate).serialNumber}`;
   const { stdout, stderr, exitCode } = await withPrivateFolder(async (folder) => {
     const ca = folder.write('ca.crt', caCertificate);
-    return host.run(
-      'openssl',
-      ['ocsp', '-issuer', ca, '-serial', serial, '-url', `http://${hostname}:8080/ca/ocsp`, '-CAfile', ca],
-      { deadline: 'signature', what: 'a signature of the CA', accept: [0, 1, 2] },
-    );
+    const args = [
+      'ocsp',
+      '-issuer',
+      ca,
+      '-serial',
+      serial,
+      '-url',
+      `http://${hostname}:8080/ca/ocsp`,
+      '-CAfile',
+      ca,
+    ];
+    const options = {
+      deadline: 'signature',
+      what: `a signature of the CA at ${hostname}`,
+      accept: [0, 1, 2],
+    } as const;
+    return host.run('openssl', args, options).catch((error: unknown) => {
+      throw isLate(error)
+        ? unsigned(
+            `The CA at ${hostname} made no signature within ${host.deadlines.signature} s (${longerHint('signature')}).`,
+          )
+        : error;
+    });
   });
   const said = `${stdout}\n${stderr}`;
   if (exitCode !== 0 || !said.includes('Response verify OK') || said.includes('no nonce in response')) {
-    throw unwell(
+    throw unsigned(
       `The CA at ${hostname} made no valid OCSP signature: ${said.trim().split('\n').at(-1) ?? 'no answer'}`,
-      'When the HSM and the directory answer, "capstan restart" brings the CA back: Dogtag does not reconnect to an HSM it has lost.',
     );
   }
   return 'OCSP response signed and verified';
+}
+
+/** Whether a program was ended at its deadline. */
+function isLate(error: unknown): boolean {
+  return error instanceof CapstanError && error.code === 'command-deadline';
+}
+
+function unsigned(message: string) {
+  return unwell(
+    message,
+    'When the HSM and the directory answer, "capstan restart" brings the CA back: Dogtag does not reconnect to an HSM it has lost.',
+  );
 }
 
 function unwell(message: string, next?: string) {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEADLINE_NAMES, DEADLINES, deadlinesWith, parseDeadlines } from '../../../src/host/deadlines.ts';
 
-const name = fc.constantFrom(...DEADLINE_NAMES);
+const anyName = fc.constantFrom(...DEADLINE_NAMES);
 
 function codeOf(settings: readonly string[]): unknown {
   try {
@@ -17,7 +17,7 @@ function codeOf(settings: readonly string[]): unknown {
 describe('a deadline', () => {
   it('can be set to any whole number of seconds up to a day, and leaves the others as they are', () => {
     fc.assert(
-      fc.property(name, fc.integer({ min: 1, max: 86_400 }), (one, seconds) => {
+      fc.property(anyName, fc.integer({ min: 1, max: 86_400 }), (one, seconds) => {
         const deadlines = deadlinesWith(parseDeadlines([`${one}=${seconds}`]));
         expect(deadlines[one]).toBe(seconds);
         for (const other of DEADLINE_NAMES.filter((candidate) => candidate !== one)) {
@@ -67,10 +67,10 @@ describe('a deadline', () => {
   });
 });
 
-it('the guide has every deadline with its number', () => {
+it('the guide has every deadline with its number and its meaning', () => {
   const guide = readFileSync(join(import.meta.dirname, '../../../docs/administrator.md'), 'utf8');
   const rows = [...guide.matchAll(/^\| `([a-z]+)` \| (\d+) \| (.*) \|$/gm)];
-  expect(rows.map(([, one, seconds]) => [one, Number(seconds)])).toEqual(
-    DEADLINE_NAMES.map((one) => [one, DEADLINES[one].seconds]),
+  expect(rows.map(([, name, seconds, what]) => ({ name, seconds: Number(seconds), what }))).toEqual(
+    DEADLINE_NAMES.map((name) => ({ name, ...DEADLINES[name] })),
   );
 });
