@@ -34,8 +34,13 @@ What happens:
      override file, and the token, through its library and as the user pkiuser.
      All that is wrong is reported together.
   3. The steps run, each shown with its time. When one fails, what this run made is
-     taken back, unless --keep is given. Running the command again is safe.
+     taken back, unless --keep is given; at a terminal you are asked.
   4. The report says what was built, where it is and what to do next.
+
+When a run did not come to its end, killed or cut off from its power, nothing is lost:
+  its journal tells what was begun. The next run asks, or is told, which way to take:
+    capstan server-install --resume     go on; only the passwords are needed again
+    capstan server-install --undo       take everything back, on the token as well
 
 Passwords:
   A password comes from a question, from a file of one line that only its owner may
