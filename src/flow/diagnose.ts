@@ -59,19 +59,20 @@ export async function diagnosed(
   error: unknown,
   mark: LogMark,
 ): Promise<unknown> {
-  if (!(error instanceof CapstanError) || isInterruption(error)) return error;
+  if (isInterruption(error)) return error;
+  const known = error instanceof CapstanError ? error : undefined;
   // It says all there is to say; and another login would be another wrong try.
-  if (error.code.startsWith('pin-')) return error;
-  const cause = (await unmetNeed(host, patient, needs)) ?? (await saidByDogtag(host, error, mark));
-  if (!cause || error.message.includes(cause.message)) return error;
-  const { code, message, exit } = error;
-  return new CapstanError({
-    code,
-    message: `${message.replace(/\.?$/, '.')} The cause: ${cause.message}`,
-    next: [cause.next, error.next].filter(Boolean).join(' '),
-    exit,
-    cause: error.cause,
-  });
+  if (known?.code.startsWith('pin-')) return error;
+  const unmet = await unmetNeed(host, patient, needs);
+  const cause = unmet ?? (await saidByDogtag(host, known, mark));
+  if (!cause || sentenceOf(error).includes(cause.message)) return error;
+  const said = `${sentenceOf(error).replace(/\.?$/, '.')} The cause: ${cause.message}`;
+  // An error without a code, of the system or of LDAP, is a defect only as long as nothing explains it.
+  if (!known) return unmet ? failure(unmet.code, said, unmet.next, error) : error;
+  // What was meant for a cause that nobody had looked for would only lead astray.
+  const next = unmet ? unmet.next : [cause.next, known.next].filter(Boolean).join(' ');
+  const { code, exit, cause: behind } = known;
+  return new CapstanError({ code, message: said, exit, cause: behind, ...(next && { next }) });
 }
 
 /** The first of the needs that is not met. A look that fails in a way of its own tells nothing. */
@@ -144,9 +145,9 @@ async function requireTomcat(host: Host): Promise<void> {
   throw failure('ca-unreachable', `Dogtag's Tomcat does not run (${unit}).`, `See "journalctl -u ${unit}".`);
 }
 
-async function saidByDogtag(host: Host, error: CapstanError, mark: LogMark) {
+async function saidByDogtag(host: Host, error: CapstanError | undefined, mark: LogMark) {
   // pkispawn's error has been through its own logs already.
-  if (error.code === 'pkispawn-failed') return undefined;
+  if (!error || error.code === 'pkispawn-failed') return undefined;
   const cause = causeOf({ ...(await logsSince(host, mark)), output: '' });
   return cause && { ...cause, message: `Dogtag says: ${cause.message}.` };
 }
