@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(HOME, 'node_modules/.bin/node');
 const STAMP = join(HOME, 'node_modules/.capstan-lock');
-const TASKS = ['test', 'quickstart', 'bench'];
+const TASKS = ['test', 'quickstart', 'bench', 'faults'];
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What building, the tests and the lab need from the distribution. Names are those of Debian and Ubuntu. */

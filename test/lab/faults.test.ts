@@ -14,8 +14,11 @@ const BUDGET = 400;
 const seed = Number(process.env.CAPSTAN_FAULTS_SEED ?? seedOfDay());
 const sample = drawSample(sampledFaults(), seed, BUDGET);
 const outcomes: Outcome[] = [];
-const context = newContext(USUAL_STEPS, undefined, async (outcome) => {
-  outcomes.push(outcome);
+const context = newContext(USUAL_STEPS, undefined, {
+  tell: async (outcome) => {
+    outcomes.push(outcome);
+  },
+  say: (line) => console.log(line),
 });
 
 console.log(

@@ -1,7 +1,7 @@
 /** All faults, and what is shared while they are tried. */
 import type { HsmKind } from '../../../src/lab/lab.ts';
 import type { HostState } from '../inventory.ts';
-import type { Context, Fault, Outcome, UsualStep } from './fault.ts';
+import type { Context, Fault, UsualStep } from './fault.ts';
 import { killChain, killedUndo, killThenUndo, pointsOf } from './kills.ts';
 import { clocks, fullDisks, guardless, powerCuts, signals, stoppedDirectory } from './mishaps.ts';
 import { freshHost } from './rig.ts';
@@ -57,18 +57,18 @@ export function sampledFaults(): Fault[] {
   return [...stepFaults(USUAL_STEPS), ...others];
 }
 
-/** What faults share; outcomes go to `tell`. */
+/** What faults share. */
 export function newContext(
   steps: readonly UsualStep[],
   reference: HostState | undefined,
-  tell: (outcome: Outcome) => Promise<void>,
+  listener: Pick<Context, 'tell' | 'say'>,
 ): Context {
   let known: { hsm: HsmKind; before: HostState } | undefined;
   let blank = false;
   return {
     steps,
     ...(reference && { reference }),
-    tell,
+    ...listener,
     async blank(hsm) {
       if (!blank || known?.hsm !== hsm) known = { hsm, before: await freshHost(hsm) };
       blank = false;

@@ -27,6 +27,8 @@ export interface Context {
   /** An undisturbed server of the same kind, to compare with. */
   reference?: HostState;
   tell(outcome: Outcome): Promise<void>;
+  /** Says what goes on while outcomes are still open. */
+  say(line: string): void;
   /** A host as a fresh one is; the one of before, where that was left {@link Context.blankAgain}. */
   blank(hsm: HsmKind): Promise<HostState>;
   /** Says that the host is as it was when it was given. */

@@ -81,6 +81,7 @@ async function chain(left: Point[], context: Context): Promise<void> {
     const fault = `SIGKILL at the ${moment} of a step, then --resume`;
     const seconds = (performance.now() - begun) / 1000;
     outcomes.push({ fault, where: step, flaws: [], notes: notesOf(run), seconds });
+    context.say(`${moment} of ${step}: ${seconds.toFixed(0)} s`);
     begun = performance.now();
   }
   await finish(outcomes, await resume(), context, undefined);
@@ -132,6 +133,7 @@ export function killedUndo(steps: readonly UsualStep[]): Fault {
         const seconds = (performance.now() - begun) / 1000;
         const fault = 'SIGKILL at the start of a step of the undo, then --undo';
         outcomes.push({ fault, where: id, flaws: [], notes: notesOf(run), seconds });
+        context.say(`${id}: ${seconds.toFixed(0)} s`);
       }
       const end = await undo();
       const flaws = [

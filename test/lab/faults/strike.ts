@@ -25,14 +25,15 @@ export async function strikeAll(faults: readonly Fault[], options: StrikeOptions
   const { steps, reference } = options.reference
     ? await undisturbed(say)
     : { steps: USUAL_STEPS, reference: undefined };
-  const context = newContext(steps, reference, async (outcome) => {
+  const tell = async (outcome: Outcome) => {
     outcomes.push(outcome);
     const { fault, where, flaws, notes, seconds } = outcome;
     say(`${flaws.length === 0 ? 'survived' : 'NOT SURVIVED'}: ${fault}: ${where} (${seconds.toFixed(0)} s)`);
     for (const line of notes) say(`    ${line}`);
     for (const line of flaws.slice(0, 40)) say(`    ! ${line}`);
     if (flaws.length > 0) await evidence(outcomes.length, options);
-  });
+  };
+  const context = newContext(steps, reference, { tell, say: (line) => say(`    ${line}`) });
   for (const fault of faults) {
     say(`${fault.name}...`);
     const begun = performance.now();
