@@ -1,6 +1,8 @@
 /** The true cause of a step that failed: what a direct look shows comes before what logs say. */
 import { statfs } from 'node:fs/promises';
+import { directoryComplaint } from '../directory/cause.ts';
 import { withLocalDirectory } from '../directory/client.ts';
+import type { DirectoryInstance } from '../directory/instance.ts';
 import { causeOf } from '../dogtag/cause.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
@@ -122,10 +124,16 @@ async function requireDirectory(host: Host, site: Site): Promise<void> {
     if (isInterruption(error)) throw error;
     throw failure(
       'directory-unreachable',
-      `the directory does not answer: ${sentenceOf(error)}`,
+      `the directory does not answer: ${sentenceOf(error)}${await complaintOf(instance)}`,
       `Look at /var/log/dirsrv/slapd-${instance.name}/errors and "journalctl -u dirsrv@${instance.name}".`,
     );
   }
+}
+
+/** What a directory that is down wrote to its errors log before, as the end of a sentence. */
+export async function complaintOf(instance: DirectoryInstance): Promise<string> {
+  const complaint = await directoryComplaint(instance);
+  return complaint === undefined ? '' : ` Its errors log says: ${complaint}`;
 }
 
 /** @throws CapstanError with the code of the token's own error */

@@ -15,7 +15,7 @@ import type { Host } from '../host/host.ts';
 import { isActive, restart, start } from '../host/services.ts';
 import { within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
-import { diagnosed } from './diagnose.ts';
+import { complaintOf, diagnosed } from './diagnose.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -147,7 +147,7 @@ export async function startDirectory(host: Host, site: Site, line: (text: string
     if (isInterruption(error)) throw error;
     throw failure(
       'directory-not-started',
-      `The directory ${instance.name} does not start: ${sentenceOf(error)}`,
+      `The directory ${instance.name} does not start: ${sentenceOf(error)}${await complaintOf(instance)}`,
       `Look at /var/log/dirsrv/slapd-${instance.name}/errors and "journalctl -u ${unit}".`,
       error,
     );
