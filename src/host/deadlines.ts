@@ -20,7 +20,7 @@ export const DEADLINES = {
   service: { seconds: 300, what: 'the start or stop of a service by systemd' },
   // getaddrinfo(3) gives up after 5 s, twice, for each of up to three name servers (resolv.conf(5)).
   resolver: { seconds: 30, what: 'the answer of the resolver to a host name' },
-  // 21 s; it starts and stops the server, and a slow disk needs minutes.
+  // 38 s; it starts and stops the server, and a slow disk needs minutes.
   dscreate: { seconds: 600, what: 'the creation of the directory instance' },
   // 5 s; it stops the server, which writes its databases out first.
   dsctl: { seconds: 300, what: 'the removal of the directory instance' },
