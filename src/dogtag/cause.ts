@@ -50,6 +50,11 @@ const SIGNATURES: readonly Signature[] = [
     next: SEE_HSM,
   },
   {
+    pattern: /unable to log ?in to token/i,
+    meaning: () => 'the token did not let Dogtag in',
+    next: 'See that the HSM answers, and that its user PIN is still the one that was given.',
+  },
+  {
     pattern: /Key ?pair generation failed on token/i,
     meaning: () => 'the token made no key',
     next: SEE_HSM,

@@ -31,6 +31,8 @@ const WRITTEN = [
   ...['/var/lib/dirsrv', '/var/log/dirsrv', '/etc/dirsrv', '/var/lib/pki', '/var/log/pki', '/etc/pki'],
   ...['/var/lib/capstan', '/var/lib/certmonger', '/run', '/tmp', '/dev/shm', '/root'],
 ];
+/** What is said when a PIN may have been refused: it must not be tried again, not even to find that out. */
+const LOGIN = /let Dogtag in|log ?in/i;
 /** Bytes below which a file system counts as full: a database needs a page, a log a line. */
 const FULL = 1024 * 1024;
 
@@ -65,7 +67,11 @@ export async function diagnosed(
   const known = error instanceof CapstanError ? error : undefined;
   // It says all there is to say; and another login would be another wrong try.
   if (known?.code.startsWith('pin-')) return error;
-  const unmet = await unmetNeed(host, patient, needs);
+  const unmet = await unmetNeed(
+    host,
+    LOGIN.test(sentenceOf(error)) ? { site: patient.site } : patient,
+    needs,
+  );
   const cause = unmet ?? (await saidByDogtag(host, known, mark));
   if (!cause || sentenceOf(error).includes(cause.message)) return error;
   const said = `${sentenceOf(error).replace(/\.?$/, '.')} The cause: ${cause.message}`;

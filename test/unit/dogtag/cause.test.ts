@@ -63,6 +63,15 @@ describe('the HSM', () => {
     );
   });
 
+  test('that goes away before a login, which looks like a PIN that is refused', () => {
+    const debug =
+      '2026-11-22 07:04:38 [https-jsse-nio-8443-exec-1] SEVERE: Configuration failed: unable to login to token\n';
+    expect(cause({ debug })).toMatchObject({
+      message: 'the token did not let Dogtag in ("Configuration failed: unable to login to token")',
+      next: expect.stringContaining('PIN'),
+    });
+  });
+
   test('that is lost by a CA that runs', () => {
     const debug =
       '2026-11-22 06:28:30 [http-nio-8080-exec-14] SEVERE: sign OCSP response Signing operation failed: (-8152) The key does not support the requested operation.\n';
