@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CapstanError, EXIT_INTERRUPTED, sentenceOf } from '../errors.ts';
 import {
   withoutCredentials,
-  withoutHeadlessKey,
+  withoutPrivateKeys,
   withoutSecretAttributes,
   withoutSecretFields,
 } from '../secret/fields.ts';
@@ -254,7 +254,7 @@ async function fetchInTime(host: Host, { fetch, deadline }: Evidence): Promise<F
 
 /** The text as it may be handed over. Known secrets first: the nets behind it could tear them into pieces. */
 export function cleanText(text: string, form: Form): string {
-  const known = redact(withoutHeadlessKey(text));
+  const known = redact(withoutPrivateKeys(text));
   const byName =
     form === 'fields' ? withoutSecretFields(known) : form === 'xml' ? withoutSecretAttributes(known) : known;
   return withoutCredentials(byName);

@@ -1,4 +1,8 @@
-/** Takes secrets that nobody knows beforehand out of text, by the name that stands before them. Pure. */
+/**
+ * Takes secrets that nobody knows beforehand out of text, by the name that stands before them. Pure.
+ * The text may be what a daemon wrote that somebody took over: no pattern here takes more than linear time, so its
+ * repetitions are bounded, or cannot begin again inside what they matched.
+ */
 
 const HIDDEN = '[secret]';
 
@@ -19,7 +23,7 @@ export function isSecretField(name: string): boolean {
 }
 
 /** A field of a line: what stands before its name, its name, the separator, the value. */
-const FIELD = /^(\s*[#;]*\s*)([^\s:=#;][^:=]*?)(\s*(?:::?|=)[ \t]?)(.*)$/;
+const FIELD = /^([\s#;]*)([^\s:=#;][^:=]*)((?:::?|=)[ \t]?)(.*)$/s;
 
 /** A line of such a text; `hidden` is the value, or the part of it on this line, that is a secret. */
 interface FieldLine {
@@ -68,9 +72,10 @@ function isWorthHiding(value: string): boolean {
   return value.length >= 4 && !/^(?:true|false|none|null|default|X+|\[secret\])$/i.test(value);
 }
 
-const ATTRIBUTE = /([A-Za-z][\w.:-]*)(\s*=\s*)("[^"]*"|'[^']*')/g;
+const ATTRIBUTE = /\b([A-Za-z][\w.:-]{0,63})(\s{0,9}=\s{0,9})("[^"<>]{0,4096}"|'[^'<>]{0,4096}')/g;
 /** Tomcat's way to give a parameter: `<Parameter name="bindPassword" value="..."/>`. */
-const PARAMETER = /(<[^<>]*?\bname\s*=\s*["']([^"'<>]*)["'][^<>]*?\bvalue\s*=\s*)("[^"]*"|'[^']*')/g;
+const PARAMETER =
+  /(<Parameter\b[^<>]{0,500}?\bname\s{0,9}=\s{0,9}["']([^"'<>]{0,99})["'][^<>]{0,500}?\bvalue\s{0,9}=\s{0,9})("[^"<>]{0,4096}"|'[^'<>]{0,4096}')/g;
 
 /** The XML with the values of its secret attributes and parameters hidden. */
 export function withoutSecretAttributes(xml: string): string {
@@ -94,25 +99,26 @@ export function secretAttributesOf(xml: string): string[] {
 }
 
 /** A value, in quotes or not; one that is hidden already is left as it is. */
-const WORD = /(?!["']?\[secret\])(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&<>]+)/.source;
+const WORD = /(?!["']?\[secret\])(?:"(?:[^"\\\n]|\\.){0,4096}"|'(?:[^'\\\n]|\\.){0,4096}'|[^\s"',;&<>]+)/
+  .source;
 const NAME = /[\w.-]{0,64}(?:passw(?:or)?d|passphrase|storepass|keypass|secret|rootpw|[_.-]pin)/.source;
 
 /** Places in any text where a credential stands, by what stands before it; the first group is kept. */
 const CREDENTIALS: readonly RegExp[] = [
   // Options of programs: --password VALUE, --pin=VALUE. One whose value begins with a hyphen takes none.
-  new RegExp(`((?<![\\w-])--?(?:${NAME}|pin|pwd)(?:=|[ \\t]+(?!-)))${WORD}`, 'gi'),
+  new RegExp(`((?<![\\w-])--?(?:${NAME}|pin|pwd)(?:=|[ \\t]{1,99}(?!-)))${WORD}`, 'gi'),
   // openssl(1): -passin pass:VALUE
-  /(-pass(?:in|out)?\s+pass:)\S+/g,
+  /(-pass(?:in|out)?\s{1,9}pass:)\S+/g,
   // Assignments, as in pkispawn's trace or a query string.
-  new RegExp(`(\\b${NAME}[ \\t]*=[ \\t]*)${WORD}`, 'gi'),
+  new RegExp(`(\\b${NAME}[ \\t]{0,99}=[ \\t]{0,99})${WORD}`, 'gi'),
   // Members of JSON, and of what Python prints of its dictionaries.
-  /(["'][\w.-]*(?:passw(?:or)?d|secret|pin)["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/gi,
-  /(<(?:\w+:)?\w*(?:password|secret|pin)>)[^<]+/gi,
-  /(\bauthorization\b["']?\s*[:=]?\s*["']?(?:basic|bearer|negotiate|digest)\s+)[^\s"']+/gi,
+  /(["'][\w.-]{0,64}(?:passw(?:or)?d|secret|pin)["']\s{0,9}:\s{0,9})(?:"(?:[^"\\\n]|\\.){0,4096}"|'(?:[^'\\\n]|\\.){0,4096}')/gi,
+  /(<(?:\w{1,20}:)?\w{0,40}(?:password|secret|pin)>)[^<]{1,4096}/gi,
+  /(\bauthorization\b["']?\s{0,9}[:=]?\s{0,9}["']?(?:basic|bearer|negotiate|digest)\s{1,9})[^\s"']+/gi,
   // Passwords in addresses: ldap://user:VALUE@host
-  /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]+:)[^\s/@]+(?=@)/gi,
+  /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@]{1,256}:)[^\s/@]{1,256}(?=@)/gi,
   // Password hashes (RFC 2307; 389-ds' password storage schemes).
-  /(\{(?:SSHA|SHA|SMD5|MD5|NS-MTA-MD5|CRYPT|PBKDF2|GOST|CLEAR|AES|DES)[\w-]*\})[\w+/=$.,:-]+/gi,
+  /(\{(?:SSHA|SHA|SMD5|MD5|NS-MTA-MD5|CRYPT|PBKDF2|GOST|CLEAR|AES|DES)[\w-]{0,30}\})[\w+/=$.,:-]+/gi,
 ];
 
 /**
@@ -129,11 +135,39 @@ function hideValue(whole: string, before: string): string {
   return `${before}${quote}${HIDDEN}${quote}`;
 }
 
-const END_OF_KEY = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
+const KIND = /(?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----/.source;
+/** What is left of a key whose end was cut off. */
+const KEY_LINES = /(?:\s{0,9}[A-Za-z0-9+/=]{16,})*/y;
 
-/** A text whose beginning was cut off, without the rest of a private key that the cut went through. */
-export function withoutHeadlessKey(text: string): string {
-  const end = END_OF_KEY.exec(text);
-  if (!end || text.slice(0, end.index).includes('-----BEGIN')) return text;
-  return `${HIDDEN}${text.slice(end.index + end[0].length)}`;
+/**
+ * The text without private keys in PEM (RFC 7468): whole ones, one whose end was cut off, and, at the beginning of the
+ * text, the rest of one that a cut went through.
+ */
+export function withoutPrivateKeys(text: string): string {
+  const [first] = ends(text, 0);
+  const headless = first !== undefined && !text.slice(0, first).includes('-----BEGIN');
+  const parts = headless ? [HIDDEN] : [];
+  let done = headless ? first : 0;
+  let moreEnds = true;
+  for (const begin of text.matchAll(new RegExp(`-----BEGIN ${KIND}`, 'g'))) {
+    if (begin.index < done) continue;
+    parts.push(text.slice(done, begin.index), HIDDEN);
+    const [end] = moreEnds ? ends(text, begin.index) : [];
+    moreEnds = end !== undefined;
+    done = end ?? restOfKey(text, begin.index + begin[0].length);
+  }
+  return [...parts, text.slice(done)].join('');
+}
+
+/** Where the first private key from `from` on ends. */
+function ends(text: string, from: number): number[] {
+  const end = new RegExp(`-----END ${KIND}`, 'g');
+  end.lastIndex = from;
+  return end.exec(text) ? [end.lastIndex] : [];
+}
+
+function restOfKey(text: string, from: number): number {
+  KEY_LINES.lastIndex = from;
+  KEY_LINES.exec(text);
+  return KEY_LINES.lastIndex;
 }
