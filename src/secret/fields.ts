@@ -152,7 +152,7 @@ export function withoutPrivateKeys(text: string): string {
   for (const begin of text.matchAll(new RegExp(`-----BEGIN ${KIND}`, 'g'))) {
     if (begin.index < done) continue;
     parts.push(text.slice(done, begin.index), HIDDEN);
-    const [end] = moreEnds ? ends(text, begin.index) : [];
+    const end: number | undefined = moreEnds ? ends(text, begin.index)[0] : undefined;
     moreEnds = end !== undefined;
     done = end ?? restOfKey(text, begin.index + begin[0].length);
   }
