@@ -144,7 +144,7 @@ const KEY_LINES = /(?:\s{0,9}[A-Za-z0-9+/=]{16,})*/y;
  * text, the rest of one that a cut went through.
  */
 export function withoutPrivateKeys(text: string): string {
-  const [first] = ends(text, 0);
+  const first = endOfKey(text, 0);
   const headless = first !== undefined && !text.slice(0, first).includes('-----BEGIN');
   const parts = headless ? [HIDDEN] : [];
   let done = headless ? first : 0;
@@ -152,7 +152,7 @@ export function withoutPrivateKeys(text: string): string {
   for (const begin of text.matchAll(new RegExp(`-----BEGIN ${KIND}`, 'g'))) {
     if (begin.index < done) continue;
     parts.push(text.slice(done, begin.index), HIDDEN);
-    const end: number | undefined = moreEnds ? ends(text, begin.index)[0] : undefined;
+    const end: number | undefined = moreEnds ? endOfKey(text, begin.index) : undefined;
     moreEnds = end !== undefined;
     done = end ?? restOfKey(text, begin.index + begin[0].length);
   }
@@ -160,10 +160,10 @@ export function withoutPrivateKeys(text: string): string {
 }
 
 /** Where the first private key from `from` on ends. */
-function ends(text: string, from: number): number[] {
+function endOfKey(text: string, from: number): number | undefined {
   const end = new RegExp(`-----END ${KIND}`, 'g');
   end.lastIndex = from;
-  return end.exec(text) ? [end.lastIndex] : [];
+  return end.test(text) ? end.lastIndex : undefined;
 }
 
 function restOfKey(text: string, from: number): number {
