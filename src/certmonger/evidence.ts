@@ -1,6 +1,6 @@
 /** What certmonger keeps that helps to find a fault, and the secrets in it. */
-import { readdir, readFile } from 'node:fs/promises';
-import { type Evidence, fileEvidence, filesEvidence, outputEvidence } from '../host/evidence.ts';
+import { readdir } from 'node:fs/promises';
+import { type Evidence, fileEvidence, filesEvidence, outputEvidence, textIfThere } from '../host/evidence.ts';
 import { secretFieldsOf } from '../secret/fields.ts';
 
 const STORE = '/var/lib/certmonger';
@@ -39,6 +39,6 @@ export async function certmongerSecrets(): Promise<string[]> {
   const files = await Promise.all(
     folders.map(async (folder) => (await readdir(folder).catch(() => [])).map((name) => `${folder}/${name}`)),
   );
-  const texts = await Promise.all(files.flat().map((file) => readFile(file, 'utf8').catch(() => '')));
+  const texts = await Promise.all(files.flat().map((file) => textIfThere(file)));
   return texts.flatMap(secretFieldsOf);
 }

@@ -1,11 +1,12 @@
 /** What 389 Directory Server leaves that helps to find a fault, and the secrets that could stand in it. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import {
   type Evidence,
   fileEvidence,
   lookEvidence,
   missingEvidence,
   outputEvidence,
+  textIfThere,
 } from '../host/evidence.ts';
 import { withLocalDirectory } from './client.ts';
 import { type DirectoryInstance, instanceFolder, instanceUnit } from './instance.ts';
@@ -94,7 +95,7 @@ export async function directorySecrets(): Promise<string[]> {
   const files = (await instanceNames()).flatMap((name) =>
     ['pwdfile.txt', 'pin.txt'].map((file) => `${instanceFolder({ name })}/${file}`),
   );
-  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')));
+  const texts = await Promise.all(files.map((file) => textIfThere(file)));
   return texts.flatMap((text) => text.split('\n').flatMap(pinsOf));
 }
 

@@ -1,6 +1,6 @@
 /** What a Dogtag instance leaves that helps to find a fault, and the secrets that could stand in it. */
-import { readdir, readFile } from 'node:fs/promises';
-import { type Evidence, fileEvidence, filesEvidence, outputEvidence } from '../host/evidence.ts';
+import { readdir } from 'node:fs/promises';
+import { type Evidence, fileEvidence, filesEvidence, outputEvidence, textIfThere } from '../host/evidence.ts';
 import { platform } from '../host/platform.ts';
 import { secretAttributesOf, secretFieldsOf } from '../secret/fields.ts';
 import { instanceUnit } from './destroy.ts';
@@ -101,7 +101,7 @@ async function configuration(instance: string): Promise<Evidence[]> {
 
 /** The PKCS#11 libraries that the NSS database of an instance knows besides NSS's own. */
 export async function moduleLibraries(instance: string): Promise<string[]> {
-  const text = await readFile(`${nssDatabase(instance)}/pkcs11.txt`, 'utf8').catch(() => '');
+  const text = await textIfThere(`${nssDatabase(instance)}/pkcs11.txt`);
   return [...text.matchAll(/^library=(\/.+)$/gm)].map(([, path = '']) => path);
 }
 
@@ -126,11 +126,11 @@ export async function dogtagSecrets(instance: string): Promise<string[]> {
     ),
   );
   const texts = await Promise.all(
-    [...deployments.flat(), `${folder}/ca/CS.cfg`].map((path) => readFile(path, 'utf8').catch(() => '')),
+    [...deployments.flat(), `${folder}/ca/CS.cfg`].map((path) => textIfThere(path)),
   );
-  const tomcat = await readFile(`${folder}/server.xml`, 'utf8').catch(() => '');
+  const tomcat = await textIfThere(`${folder}/server.xml`);
   return [
-    ...passwordsOf(await readFile(`${folder}/password.conf`, 'utf8').catch(() => '')),
+    ...passwordsOf(await textIfThere(`${folder}/password.conf`)),
     ...texts.flatMap(secretFieldsOf),
     ...secretAttributesOf(tomcat),
   ];

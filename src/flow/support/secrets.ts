@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { certmongerSecrets } from '../../certmonger/evidence.ts';
 import { directorySecrets } from '../../directory/evidence.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { dogtagSecrets, passwordsOf } from '../../dogtag/evidence.ts';
+import { textIfThere } from '../../host/evidence.ts';
 import { secretFieldsOf } from '../../secret/fields.ts';
 import { PRIVATE_PARENTS } from '../../secret/private-file.ts';
 import { forgetSecret, hideSecret } from '../../secret/redaction.ts';
@@ -32,19 +32,15 @@ async function knownSecrets(): Promise<string[]> {
   return [...new Set(found.flat())];
 }
 
-/** Bytes; no file that Capstan hands to a program with a secret in it is as long. */
-const LONGEST = 64 * 1024;
-
 /**
  * What a killed run left in its private folder: files that hold one secret each, and configurations that hold several.
  */
 async function leftSecrets(): Promise<string[]> {
   const folders = await Promise.all(PRIVATE_PARENTS.map(privateFolders));
   const files = await Promise.all(folders.flat().map(filesIn));
-  const contents = await Promise.all(files.flat().map((file) => readFile(file).catch(() => Buffer.alloc(0))));
-  return contents
-    .filter((content) => content.length <= LONGEST && isUtf8(content))
-    .flatMap((content) => secretsOf(content.toString('utf8')));
+  const texts = await Promise.all(files.flat().map(textIfThere));
+  // Databases and archives are no text.
+  return texts.filter((text) => !/[\0\ufffd]/.test(text)).flatMap(secretsOf);
 }
 
 /** A text of one line is a secret by itself, or a password.conf with one: `internal=...`. */

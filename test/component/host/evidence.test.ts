@@ -23,6 +23,7 @@ import {
   gatherer,
   lookEvidence,
   outputEvidence,
+  textIfThere,
 } from '../../../src/host/evidence.ts';
 import { openHost } from '../../../src/host/host.ts';
 import { noLog } from '../../../src/host/log.ts';
@@ -295,4 +296,11 @@ describe('a cut', () => {
       note: 'Only the first 0 of 100 bytes are here.',
     });
   });
+});
+
+test('a text that is looked into for secrets is a file, or nothing', async () => {
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  symlinkSync('/dev/zero', join(folder, 'endless'));
+  expect(await textIfThere(put('a', 'text\n'))).toBe('text\n');
+  for (const name of ['pipe', 'endless', 'none']) expect(await textIfThere(join(folder, name))).toBe('');
 });
