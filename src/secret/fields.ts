@@ -72,10 +72,10 @@ function isWorthHiding(value: string): boolean {
   return value.length >= 4 && !/^(?:true|false|none|null|default|X+|\[secret\])$/i.test(value);
 }
 
-const ATTRIBUTE = /\b([A-Za-z][\w.:-]{0,63})(\s{0,9}=\s{0,9})("[^"<>]{0,4096}"|'[^'<>]{0,4096}')/g;
+const ATTRIBUTE = /\b([A-Za-z][\w.:-]{0,63})(\s{0,9}=\s{0,9})("[^"<]{0,4096}"|'[^'<]{0,4096}')/g;
 /** Tomcat's way to give a parameter: `<Parameter name="bindPassword" value="..."/>`. */
 const PARAMETER =
-  /(<Parameter\b[^<>]{0,500}?\bname\s{0,9}=\s{0,9}["']([^"'<>]{0,99})["'][^<>]{0,500}?\bvalue\s{0,9}=\s{0,9})("[^"<>]{0,4096}"|'[^'<>]{0,4096}')/g;
+  /(<Parameter\b[^<>]{0,500}?\bname\s{0,9}=\s{0,9}["']([^"'<>]{0,99})["'][^<>]{0,500}?\bvalue\s{0,9}=\s{0,9})("[^"<]{0,4096}"|'[^'<]{0,4096}')/g;
 
 /** The XML with the values of its secret attributes and parameters hidden. */
 export function withoutSecretAttributes(xml: string): string {
@@ -99,7 +99,7 @@ export function secretAttributesOf(xml: string): string[] {
 }
 
 /** A value, in quotes or not; one that is hidden already is left as it is. */
-const WORD = /(?!["']?\[secret\])(?:"(?:[^"\\\n]|\\.){0,4096}"|'(?:[^'\\\n]|\\.){0,4096}'|[^\s"',;&<>]+)/
+const WORD = /(?!["']?\[secret\])(?:"(?:[^"\\\n]|\\.){0,4096}"|'(?:[^'\\\n]|\\.){0,4096}'|[^\s"'&<>]+)/
   .source;
 const NAME = /[\w.-]{0,64}(?:passw(?:or)?d|passphrase|storepass|keypass|secret|rootpw|[_.-]pin)/.source;
 
@@ -107,6 +107,8 @@ const NAME = /[\w.-]{0,64}(?:passw(?:or)?d|passphrase|storepass|keypass|secret|r
 const CREDENTIALS: readonly RegExp[] = [
   // Options of programs: --password VALUE, --pin=VALUE. One whose value begins with a hyphen takes none.
   new RegExp(`((?<![\\w-])--?(?:${NAME}|pin|pwd)(?:=|[ \\t]{1,99}(?!-)))${WORD}`, 'gi'),
+  // The same in a list, as Python prints the arguments of a program.
+  new RegExp(`(["']--?(?:${NAME}|pin|pwd)["'],[ \\t]{0,9})${WORD}`, 'gi'),
   // openssl(1): -passin pass:VALUE
   /(-pass(?:in|out)?\s{1,9}pass:)\S+/g,
   // Assignments, as in pkispawn's trace or a query string.

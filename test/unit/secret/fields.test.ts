@@ -143,20 +143,20 @@ const HIDDEN = '[secret]';
 
 describe('XML', () => {
   const xml = `<Connector protocol="AJP/1.3" address="127.0.0.1"
-     requiredSecret="4idDjrmGUjm2Mr3VMg8RXDCbn" keystorePass='k&amp;y' passwordFile="/etc/password.conf"/>
+     requiredSecret="4idDjrmG>jm2Mr3VMg8RXDCbn" keystorePass='k&amp;y' passwordFile="/etc/password.conf"/>
      <Parameter name="bindPassword" value="Top.Secret" override="false"/><Parameter name="bindDN" value="cn=x"/>`;
 
   test('secret attributes and parameters go, the others stay', () => {
     expect(withoutSecretAttributes(xml)).toBe(
       xml
-        .replace('4idDjrmGUjm2Mr3VMg8RXDCbn', HIDDEN)
+        .replace('4idDjrmG>jm2Mr3VMg8RXDCbn', HIDDEN)
         .replace("'k&amp;y'", `"${HIDDEN}"`)
         .replace('Top.Secret', HIDDEN),
     );
   });
 
   test('their values are known', () => {
-    expect(secretAttributesOf(xml)).toEqual(['4idDjrmGUjm2Mr3VMg8RXDCbn', 'k&amp;y', 'Top.Secret']);
+    expect(secretAttributesOf(xml)).toEqual(['4idDjrmG>jm2Mr3VMg8RXDCbn', 'k&amp;y', 'Top.Secret']);
   });
 });
 
@@ -164,6 +164,8 @@ describe('credentials in any text', () => {
   test.each([
     ['pki-server ca-user-add --password Sec.ret admin', 'pki-server ca-user-add --password [secret] admin'],
     ["sslget -n x --pin='a b' -v", "sslget -n x --pin='[secret]' -v"],
+    ['pki-server ca-user-add --password a,b;c admin', 'pki-server ca-user-add --password [secret] admin'],
+    ["['sslget', '--pin', 'a b', '-v']", "['sslget', '--pin', '[secret]', '-v']"],
     ['openssl pkcs12 -passin pass:abc -in x', 'openssl pkcs12 -passin pass:[secret] -in x'],
     ['keytool -storepass changeit -list', 'keytool -storepass [secret] -list'],
     [
