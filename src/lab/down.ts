@@ -8,7 +8,14 @@ import { cgroupProcesses, removeCgroups } from './cgroup.ts';
 import { writeHostsFiles } from './host-files.ts';
 import { labLock, labWait } from './lock.ts';
 import { findMachine, killMachine, stopMachine } from './machine.ts';
-import { bridgeNamespace, hostPlace, labPlace, machineName, requireLabName } from './names.ts';
+import {
+  bridgeNamespace,
+  hostPlace,
+  labPlace,
+  machineName,
+  requireHostName,
+  requireLabName,
+} from './names.ts';
 import { labNamespaces, removeEmptyNamespaceFolder, removeNamespace } from './network.ts';
 import { removeFolders } from './remove.ts';
 import { becomeLabRoot } from './requirements.ts';
@@ -29,7 +36,7 @@ export interface DownRequest {
  * Removes hosts, or a whole lab: stops them, then takes away what was made for them. It goes as far as it can
  * after any crash, and reports at the end what it could not remove.
  * @returns the names of the hosts that were removed
- * @throws CapstanError `bad-lab-name`, `lab-host-missing`, `not-root`, `interrupted`, `lab-remains`
+ * @throws CapstanError `bad-lab-name`, `bad-host-name`, `lab-host-missing`, `not-root`, `interrupted`, `lab-remains`
  */
 export async function labDown(
   host: Host,
@@ -37,12 +44,12 @@ export async function labDown(
   onLine: (line: string) => void = () => {},
 ): Promise<string[]> {
   const lab = requireLabName(request.lab);
+  const some = [...new Set((request.hosts ?? []).map(requireHostName))];
   becomeLabRoot();
   const remove = async () => {
     // A state that cannot be read must not keep its lab alive.
     const state = await readState(lab).catch(() => undefined);
-    const some = request.hosts ?? [];
-    if (state && some.length > 0) return downSome(host, state, [...new Set(some)], onLine);
+    if (state && some.length > 0) return downSome(host, state, some, onLine);
     if (some.length > 0) return [];
     return downAll(host, lab, state, request.keepSnapshots ?? false, onLine);
   };

@@ -2,6 +2,7 @@ import { failure, refusal } from '../errors.ts';
 import type { CommandOptions, CommandResult } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { enter, findMachine } from './machine.ts';
+import { requireHostName, requireLabName } from './names.ts';
 import { becomeLabRoot } from './requirements.ts';
 import { requireHost, requireState } from './state.ts';
 
@@ -20,9 +21,11 @@ const TIMED_OUT = 124;
 
 /**
  * The id of a host's process 1, as this machine sees it.
- * @throws CapstanError `not-root`, `lab-missing`, `lab-host-missing`, `lab-host-off`
+ * @throws CapstanError `bad-lab-name`, `bad-host-name`, `not-root`, `lab-missing`, `lab-host-missing`, `lab-host-off`
  */
 export async function requireLeader(lab: string, name: string): Promise<number> {
+  requireLabName(lab);
+  requireHostName(name);
   becomeLabRoot();
   requireHost(await requireState(lab), name);
   const machine = await findMachine(lab, name);

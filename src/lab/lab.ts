@@ -5,7 +5,7 @@ import { blankToken } from './blank-token.ts';
 import { type Power, setPower } from './boot.ts';
 import { requireLeader } from './exec.ts';
 import { labLock, labWait } from './lock.ts';
-import { requireLabName } from './names.ts';
+import { requireLabName, requireSnapshotName } from './names.ts';
 import { actOnServer, type HsmAction } from './network-hsm.ts';
 import { becomeLabRoot } from './requirements.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
@@ -42,6 +42,7 @@ export async function labSnapshot(
   options: { replace?: boolean } = {},
   onLine: OnLine = () => {},
 ): Promise<void> {
+  requireSnapshotName(name);
   return change(
     host,
     lab,
@@ -62,8 +63,9 @@ export async function labRestore(
   options: { bundle?: string } = {},
   onLine: OnLine = () => {},
 ): Promise<LabState> {
-  becomeLabRoot();
   requireLabName(lab);
+  requireSnapshotName(name);
+  becomeLabRoot();
   return withLock(
     labLock(lab),
     () => restoreSnapshot(host, lab, name, options.bundle, onLine),
@@ -105,8 +107,8 @@ async function change<T>(
   work: (state: LabState) => Promise<T>,
   onLine: OnLine = () => {},
 ): Promise<T> {
-  becomeLabRoot();
   requireLabName(lab);
+  becomeLabRoot();
   const locked = async () => work(requireWhole(await requireState(lab)));
   return withLock(labLock(lab), locked, labWait(host, lab, onLine));
 }

@@ -1,0 +1,108 @@
+/** Wrong words: commands and options that there are not, values that are no choice, options given twice. */
+import { type BadInput, CANARY } from './driver.ts';
+import { install, long, uninstall } from './support.ts';
+
+const usage = (what: string, argv: readonly string[], names: string): BadInput => ({
+  what,
+  argv,
+  names,
+  code: 'usage',
+});
+
+const COMMANDS: readonly BadInput[] = [
+  usage('no command', [], 'command'),
+  usage('an unknown command', ['instal'], 'instal'),
+  usage('an empty command', [''], 'command'),
+  usage('a command in capitals', ['Status'], 'Status'),
+  usage('a command with an underscore', ['server_install'], 'server_install'),
+  usage('a command after --', ['--', 'status'], '--'),
+  usage('help for an unknown command', ['help', 'instal'], 'instal'),
+  usage('an unknown option before the command', ['--lab', 'status'], '--lab'),
+  usage('an unknown letter', ['-x'], '-x'),
+  usage('a command of escape sequences', ['\u001b[2J\u001b]0;x\u0007status'], 'nknown command'),
+  usage('a command that turns the direction of writing', ['\u202esutats'], 'nknown command'),
+  usage('a command of 100000 characters', [long(100_000)], 'nknown command'),
+  usage('an option of 100000 characters', ['status', `--${long(100_000)}`], 'nknown option'),
+  usage('two commands', ['status', 'config-show'], 'status'),
+];
+
+const WORDS: readonly BadInput[] = [
+  ...['server-install', 'status', 'config-show', 'uninstall'].flatMap((command) => [
+    usage(`${command} with a word too many`, [command, 'EXAMPLE.TEST'], command),
+    usage(`${command} with a word after --`, [command, '--', '--output'], command),
+    usage(`${command} with an unknown option`, [command, '--force'], '--force'),
+    usage(`${command} with an unknown output`, [command, '--output', 'xml'], '--output'),
+    usage(`${command} with an output and no word for it`, [command, '--output'], '--output'),
+  ]),
+  usage('status with the output of an installation', ['status', '--output', 'terminal'], '--output'),
+  usage('an output in capitals', ['server-install', '--output', 'JSON'], '--output'),
+  usage('an empty output', ['status', '--output='], '--output'),
+  usage('a realm without a value', ['server-install', '--realm'], '--realm'),
+  usage('a short option without a value', ['server-install', '-r'], '-r'),
+  usage('a value for an option that takes none', ['server-install', '--unattended=yes'], '--unattended'),
+  usage('a mistyped option whose value is a password', install({}, `--ds-pasword=${CANARY}`), '--ds-pasword'),
+  usage('a short option and its value apart', install({}, '-p', 'my', `${CANARY}`), 'arguments'),
+  usage('an option of another command', install({}, '--purge-token'), '--purge-token'),
+  usage('a prompted flag for a removal', uninstall('--dry-run'), '--dry-run'),
+];
+
+const KEY_SIZES: readonly BadInput[] = [
+  ...[
+    '1024',
+    '0',
+    '-2048',
+    '3073',
+    '16384',
+    '2048.0',
+    '0x800',
+    '3072 bits',
+    ' 3072',
+    'rsa',
+    '',
+    long(9999, '9'),
+  ],
+].map((size) =>
+  usage(`the key size ${JSON.stringify(size).slice(0, 20)}`, install({}, `--key-size=${size}`), '--key-size'),
+);
+
+const TWICE: readonly BadInput[] = [
+  usage('two realms', install({}, '--realm', 'OTHER.TEST'), '--realm is given twice'),
+  usage('two realms of which one is short', install({}, '-r', 'OTHER.TEST'), '--realm is given twice'),
+  usage('the same realm twice', install({}, '--realm', 'EXAMPLE.TEST'), '--realm is given twice'),
+  usage('two domains', install({}, '-n', 'other.test'), '--domain is given twice'),
+  usage('two host names', install({}, '--hostname', 'ca2.example.test'), '--hostname is given twice'),
+  usage('two tokens', install({}, '--token-name', 'other'), '--token-name is given twice'),
+  usage('two libraries', install({}, '--library-path', '/lib/x.so'), '--library-path is given twice'),
+  usage(
+    'two files for one password',
+    install({}, '--ds-password-file', '/etc/x'),
+    '--ds-password-file is given twice',
+  ),
+  usage(
+    'two passwords',
+    install({}, '-a', `${CANARY}-1`, '-a', `${CANARY}-2`),
+    '--admin-password is given twice',
+  ),
+  usage('two outputs', install({}, '--output', 'plain'), '--output is given twice'),
+  usage('two key sizes', install({}, '--key-size=2048', '--key-size=4096'), '--key-size is given twice'),
+  usage('two logs', install({}, '--log-file', '/run/a', '--log-file', '/run/b'), '--log-file is given twice'),
+  usage(
+    'two logs of a removal',
+    uninstall('--log-file=/run/a', '--log-file=/run/b'),
+    '--log-file is given twice',
+  ),
+  usage('two outputs of a status', ['status', '--output=json', '--output=table'], '--output is given twice'),
+];
+
+const CONTRARY: readonly BadInput[] = [
+  usage('purging and keeping the token', uninstall('--purge-token', '--keep-token'), '--keep-token'),
+  {
+    what: 'two libraries under two names',
+    argv: install({ '--token-library-path': '/usr/lib/other.so' }),
+    code: 'library-path-twice',
+    names: '--token-library-path',
+  },
+];
+
+/** Everything that is wrong with the words themselves. */
+export const ARGUMENTS: readonly BadInput[] = [...COMMANDS, ...WORDS, ...KEY_SIZES, ...TWICE, ...CONTRARY];
