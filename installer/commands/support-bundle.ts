@@ -66,7 +66,13 @@ async function run(values: Values, { view, signal }: Session): Promise<undefined
 
 function wholePath(path: string): string {
   const flaw = flawOfPath(path);
-  if (flaw) throw refusal('output-file-unusable', `The file of --output-file ${flaw}.`);
+  if (flaw) {
+    throw refusal(
+      'output-file-unusable',
+      `The file of --output-file ${flaw}.`,
+      'Name a new file with its whole path.',
+    );
+  }
   try {
     return resolve(path);
   } catch (error) {

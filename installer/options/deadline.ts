@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import { DEADLINE_NAMES, type Deadlines, parseDeadlines } from '../../src/host/deadlines.ts';
+import { quoted } from '../../src/names/quoted.ts';
 import { printable } from './field.ts';
 
 /** What the deadline options leave behind. */
@@ -28,7 +29,8 @@ export function readDeadlines({ deadline = [], tokenTimeout }: DeadlineValues): 
   if (!/^\d{1,5}$/.test(printable('--token-timeout', tokenTimeout))) {
     throw refusal(
       'deadline-invalid',
-      `--token-timeout is "${tokenTimeout}"; whole seconds from 1 to 86400 are needed.`,
+      `--token-timeout is ${quoted(tokenTimeout)}; whole seconds from 1 to 86400 are needed.`,
+      'Give a number, as in --token-timeout 120.',
     );
   }
   return parseDeadlines([...deadline, `token=${tokenTimeout}`]);

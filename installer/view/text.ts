@@ -4,10 +4,11 @@ import { stripVTControlCharacters } from 'node:util';
 import type { Wait } from '../../src/host/wait.ts';
 import { redact } from '../../src/secret/redaction.ts';
 
-/** One line of a sub-process as it may be shown: no secrets, no colours, no cursor movements, no control characters. */
+/** One line of a sub-process as it may be shown: no secrets, no colours, no cursor movements, no control characters,
+ * nothing that turns the direction of writing. */
 export function cleanLine(line: string): string {
   return redact(stripVTControlCharacters(line))
-    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ')
     .trimEnd();
 }
 

@@ -144,7 +144,11 @@ function pathError(
     );
   }
   if (problem === 'not-a-file') {
-    return refusal('module-not-file', `The PKCS#11 library ${place.libraryPath} is not a regular file.`);
+    return refusal(
+      'module-not-file',
+      `The PKCS#11 library ${place.libraryPath} is not a regular file.`,
+      'Name the PKCS#11 library that came with the HSM.',
+    );
   }
   const verb = path === place.libraryPath ? 'read the file' : `enter ${path}`;
   return refusal(

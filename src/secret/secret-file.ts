@@ -137,6 +137,9 @@ export function flawOfSecret(text: string): string | undefined {
   if (!text.isWellFormed() || text.includes('\ufffd')) {
     return 'holds the character U+FFFD, which stands for bytes that are no UTF-8';
   }
+  // pkispawn strips every line that it reads, and password.conf joins a line that ends in a backslash with the next.
+  if (text.trim() !== text) return 'begins or ends with a blank, which Dogtag does not keep';
+  if (text.endsWith('\\')) return 'ends with a backslash, which Dogtag does not keep';
   return undefined;
 }
 

@@ -27,13 +27,15 @@ const COMMANDS: readonly BadInput[] = [
 ];
 
 const WORDS: readonly BadInput[] = [
-  ...['server-install', 'status', 'config-show', 'uninstall'].flatMap((command) => [
-    usage(`${command} with a word too many`, [command, 'EXAMPLE.TEST'], command),
-    usage(`${command} with a word after --`, [command, '--', '--output'], command),
-    usage(`${command} with an unknown option`, [command, '--force'], '--force'),
-    usage(`${command} with an unknown output`, [command, '--output', 'xml'], '--output'),
-    usage(`${command} with an output and no word for it`, [command, '--output'], '--output'),
-  ]),
+  ...['server-install', 'status', 'config-show', 'uninstall', 'restart', 'support-bundle'].flatMap(
+    (command) => [
+      usage(`${command} with a word too many`, [command, 'EXAMPLE.TEST'], command),
+      usage(`${command} with a word after --`, [command, '--', '--output'], command),
+      usage(`${command} with an unknown option`, [command, '--force'], '--force'),
+      usage(`${command} with an unknown output`, [command, '--output', 'xml'], '--output'),
+      usage(`${command} with an output and no word for it`, [command, '--output'], '--output'),
+    ],
+  ),
   usage('status with the output of an installation', ['status', '--output', 'terminal'], '--output'),
   usage('an output in capitals', ['server-install', '--output', 'JSON'], '--output'),
   usage('an empty output', ['status', '--output='], '--output'),
@@ -46,23 +48,13 @@ const WORDS: readonly BadInput[] = [
   usage('a prompted flag for a removal', uninstall('--dry-run'), '--dry-run'),
 ];
 
-const KEY_SIZES: readonly BadInput[] = [
-  ...[
-    '1024',
-    '0',
-    '-2048',
-    '3073',
-    '16384',
-    '2048.0',
-    '0x800',
-    '3072 bits',
-    ' 3072',
-    'rsa',
-    '',
-    long(9999, '9'),
-  ],
-].map((size) =>
-  usage(`the key size ${JSON.stringify(size).slice(0, 20)}`, install({}, `--key-size=${size}`), '--key-size'),
+const KEY_SIZES: readonly BadInput[] = [...['1024', '-2048', '0x800', ' 3072', '', long(9999, '9')]].map(
+  (size) =>
+    usage(
+      `the key size ${JSON.stringify(size).slice(0, 20)}`,
+      install({}, `--key-size=${size}`),
+      '--key-size',
+    ),
 );
 
 const TWICE: readonly BadInput[] = [
@@ -104,5 +96,28 @@ const CONTRARY: readonly BadInput[] = [
   },
 ];
 
+/** What only root may do, asked for by nobody. */
+const OTHERS: readonly BadInput[] = [
+  'server-install',
+  'uninstall',
+  'restart',
+  'support-bundle',
+  'status',
+  'config-show',
+].map((command) => ({
+  what: `${command} by another user than root`,
+  as: ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups'],
+  argv: [command],
+  code: 'not-root',
+  names: 'root',
+}));
+
 /** Everything that is wrong with the words themselves. */
-export const ARGUMENTS: readonly BadInput[] = [...COMMANDS, ...WORDS, ...KEY_SIZES, ...TWICE, ...CONTRARY];
+export const ARGUMENTS: readonly BadInput[] = [
+  ...COMMANDS,
+  ...WORDS,
+  ...KEY_SIZES,
+  ...TWICE,
+  ...CONTRARY,
+  ...OTHERS,
+];

@@ -49,6 +49,32 @@ const FROM_LOGS: readonly BadInput[] = [
   })),
 ];
 
+/** Where a support bundle would be written over something, or somewhere else than one reads. */
+const BUNDLES: readonly [what: string, file: string, code: string, names?: string][] = [
+  ['without a name', '', 'output-file-unusable', '--output-file'],
+  ['over a password', `${BAD}/good`, 'output-file-exists'],
+  ['over /etc/passwd', '/etc/passwd', 'output-file-exists'],
+  ['over a device', '/dev/null', 'output-file-exists'],
+  ['over a pipe', `${BAD}/pipe`, 'output-file-exists'],
+  ['over a folder', `${BAD}/folder`, 'output-file-exists'],
+  ['through a link', `${BAD}/log-to-new`, 'output-file-exists'],
+  ['through a dangling link', `${BAD}/dangling`, 'output-file-exists'],
+  ['in a folder that is not there', `${BAD}/none/bundle.tar.gz`, 'output-file-unusable'],
+  ['below a file', `${BAD}/good/bundle.tar.gz`, 'output-file-unusable'],
+  ['that climbs up', `${BAD}/folder/../bundle.tar.gz`, 'output-file-unusable', '--output-file'],
+  ['that climbs up from here', '../tmp/bundle.tar.gz', 'output-file-unusable', '--output-file'],
+  ['with a slash at its end', `${BAD}/bundle/`, 'output-file-unusable', '--output-file'],
+  ['of a name of 300 characters', `${BAD}/${long(300)}`, 'output-file-unusable', BAD],
+  ['with a line break in its name', `${BAD}/bundle\n`, 'option-unprintable', '--output-file'],
+];
+
+const FROM_BUNDLES: readonly BadInput[] = BUNDLES.map(([what, file, code, names = file]) => ({
+  what: `a support bundle ${what}`,
+  argv: ['support-bundle', '--output', 'json', '--output-file', file],
+  code,
+  names,
+}));
+
 const PATHS: readonly [string, string][] = [
   ['without a name', ''],
   ['of a relative path', 'override.cfg'],
@@ -101,4 +127,4 @@ const FROM_OVERRIDES: readonly BadInput[] = [
 ];
 
 /** Everything that is wrong with a log or an override file. */
-export const FILES: readonly BadInput[] = [...FROM_LOGS, ...FROM_OVERRIDES];
+export const FILES: readonly BadInput[] = [...FROM_LOGS, ...FROM_BUNDLES, ...FROM_OVERRIDES];

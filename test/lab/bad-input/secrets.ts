@@ -27,6 +27,8 @@ const FILES: readonly File[] = [
   ['with a delete character', 'delete', UNUSABLE],
   ['with a byte order mark', 'mark', UNUSABLE],
   ['of Latin-1', 'latin', UNUSABLE],
+  ['between blanks', 'edges', UNUSABLE],
+  ['that ends in a backslash', 'backslash', UNUSABLE],
   ['of 4097 bytes', 'long', UNUSABLE],
   ['of 20 GB', 'sparse', UNUSABLE],
   ['that anybody can read', 'open', EXPOSED],

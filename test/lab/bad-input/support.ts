@@ -60,7 +60,7 @@ put latin '${CANARY}-\\344\\366\\374-2026\\n'
 put hash '{SSHA}${CANARY}2026\\n'
 put edges ' ${CANARY}-2026 \\n'
 put pin-latin '${CANARY}-\\303\\244\\n'
-put pin-backslash '${CANARY}\\\\\\n'
+put backslash '${CANARY}\\\\\\n'
 head -c 4097 /dev/zero | tr '\\0' x > long
 truncate -s 20G sparse
 put open '${CANARY}-2026\\n' 644

@@ -65,9 +65,19 @@ const LIBRARIES: readonly BadInput[] = [
   library('that climbs up', '/usr/lib/../lib/softhsm/libsofthsm2.so', 'library-path-invalid'),
   library('that climbs up from here', '../usr/lib/softhsm/libsofthsm2.so', 'library-path-invalid'),
   library('that ends in a slash', '/usr/lib/softhsm/', 'library-path-invalid'),
-  library('of a relative path', 'libsofthsm2.so', 'library-path-invalid'),
-  library('of an address', 'https://example.test/libsofthsm2.so', 'library-path-invalid'),
-  library('with a semicolon', '/usr/lib/x.so;y', 'library-path-invalid'),
+  checked('a library of a relative path', { '--library-path': 'x.so' }, 'library-path-invalid', 'x.so'),
+  checked(
+    'a library of an address',
+    { '--library-path': 'https://example.test/x.so' },
+    'library-path-invalid',
+    'https:',
+  ),
+  checked(
+    'a library with a semicolon',
+    { '--library-path': '/lib/x.so;y' },
+    'library-path-invalid',
+    '/lib/x.so;y',
+  ),
   before(
     'a library with a line break',
     { '--library-path': '/usr/lib/x\n.so' },
@@ -93,12 +103,10 @@ const pin = (what: string, file: string, code: string): BadInput => ({
 
 const PINS: readonly BadInput[] = [
   pin('of other characters than ASCII', 'pin-latin', 'token-password-invalid'),
-  pin('that ends in a backslash', 'pin-backslash', 'token-password-invalid'),
-  pin('between blanks', 'edges', 'token-password-invalid'),
   pin('that is wrong', 'good', 'pin-incorrect'),
 ];
 
-const WRONG_TIMES = ['', '0', '-1', '1e3', '1.5', '99999', '100000', 'soon', '10s', ' 10', '\u0661\u0660'];
+const WRONG_TIMES = ['', '0', '-1', '1e3', '100000', '10s', '\u0661\u0660'];
 
 const TIMES: readonly BadInput[] = [
   ...WRONG_TIMES.map((time) => ({
@@ -107,18 +115,7 @@ const TIMES: readonly BadInput[] = [
     code: 'deadline-invalid',
     names: time === '' ? '--token-timeout' : time,
   })),
-  ...[
-    '',
-    'token',
-    'token=',
-    '=60',
-    'token=0',
-    'token=86401',
-    'token=-1',
-    'token=soon',
-    'none=60',
-    'TOKEN=60',
-  ].map((setting) => ({
+  ...['', 'token', '=60', 'token=0', 'token=86401', 'token=soon', 'none=60', 'TOKEN=60'].map((setting) => ({
     what: `the deadline ${JSON.stringify(setting)}`,
     argv: ['status', '--deadline', setting],
     code: 'deadline-invalid',

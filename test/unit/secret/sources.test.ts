@@ -32,7 +32,7 @@ describe('readSecretFile', () => {
   it.each([
     ['Secret.123\n', 'Secret.123'],
     ['no newline', 'no newline'],
-    ['  blanks stay \n', '  blanks stay '],
+    ['blanks  stay\n', 'blanks  stay'],
     ['%;#="\'\\$ é漢\n', '%;#="\'\\$ é漢'],
     ['x'.repeat(4095).concat('\n'), 'x'.repeat(4095)],
   ])('reads %j', (content, value) => {
