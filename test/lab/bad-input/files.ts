@@ -65,7 +65,7 @@ const BUNDLES: readonly [what: string, file: string, code: string, names?: strin
   ['that climbs up from here', '../tmp/bundle.tar.gz', 'output-file-unusable', '--output-file'],
   ['with a slash at its end', `${BAD}/bundle/`, 'output-file-unusable', '--output-file'],
   ['of a name of 300 characters', `${BAD}/${long(300)}`, 'output-file-unusable', BAD],
-  ['with a line break in its name', `${BAD}/bundle\n`, 'option-unprintable', '--output-file'],
+  ['with a line break in its name', `${BAD}/bundle\n`, 'output-file-unusable', '--output-file'],
 ];
 
 const FROM_BUNDLES: readonly BadInput[] = BUNDLES.map(([what, file, code, names = file]) => ({

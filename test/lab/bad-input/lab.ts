@@ -1,6 +1,6 @@
 /** Names of labs, hosts and snapshots that would lead out of the lab's folder. */
 import type { BadInput } from './driver.ts';
-import { BAD, long } from './support.ts';
+import { long } from './support.ts';
 
 const bad = (what: string, words: readonly string[], code: string, names: string): BadInput => ({
   what: `lab: ${what}`,
@@ -45,16 +45,4 @@ export const LAB_NAMES: readonly BadInput[] = [
   bad('a snapshot with a blank', ['snapshot', 'my snapshot'], 'bad-snapshot-name', 'my snapshot'),
   bad('a label of 33 bytes', ['up', 'ca1', '--token-name', long(33)], 'bad-token-name', long(33)),
   bad('a label with a semicolon', ['up', 'ca1', '--token-name', 'a;b'], 'bad-token-name', 'a;b'),
-  bad(
-    'a bundle that is not there',
-    ['up', 'ca1', '--bundle', `${BAD}/none`],
-    'bundle-missing',
-    `${BAD}/none`,
-  ),
-  bad(
-    'a bundle that is a folder',
-    ['up', 'ca1', '--bundle', `${BAD}/folder`],
-    'bundle-invalid',
-    `${BAD}/folder`,
-  ),
 ];
