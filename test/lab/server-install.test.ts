@@ -306,7 +306,7 @@ open("${LEFT}/client/password.conf", "w").write("internal=Left.behind/1\\n")
 open("${LEFT}/ca.cfg", "w").write("[CA]\\npki_admin_name = admin\\npki_admin_password = " + secrets[2].replace("%", "%%") + "\\n")
 secrets.append("Left.behind/1")
 key = read("/var/lib/capstan/ra-agent.key")
-spell = [str, json.dumps, repr, urllib.parse.quote, xml.sax.saxutils.escape, lambda text: base64.b64encode(text.encode()).decode()]
+spell = [str, json.dumps, repr, urllib.parse.quote, urllib.parse.quote_plus, xml.sax.saxutils.escape, lambda text: base64.b64encode(text.encode()).decode()]
 with open("${CARELESS_LOG}", "a") as log:
     for secret in secrets:
         for way in spell:
@@ -387,11 +387,16 @@ describe('support-bundle', () => {
   });
 
   test('does not wait for a directory that hangs', async () => {
-    const stopped = 'systemctl kill --signal=STOP dirsrv@EXAMPLE-TEST';
-    await sh('ca1', stopped);
+    const signal = (name: string) => sh('ca1', `systemctl kill --signal=${name} dirsrv@EXAMPLE-TEST`);
+    await signal('STOP');
     const begun = performance.now();
     const deadlines = ['ldap', 'http', 'signature', 'command'].flatMap((name) => ['--deadline', `${name}=3`]);
-    const { members } = await bundle(deadlines).finally(() => sh('ca1', stopped.replace('STOP', 'CONT')));
+    let members: Manifest['members'];
+    try {
+      ({ members } = await bundle(deadlines));
+    } finally {
+      await signal('CONT');
+    }
     expect(performance.now() - begun).toBeLessThan(60_000);
     const record = members.find(({ member }) => member === 'directory/hsm-record.ldif');
     expect(record?.missing).toContain('silent to "bind": no answer within 3 s');

@@ -60,12 +60,38 @@ async function filesIn(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`);
 }
 
-/** The secret as it is, as pkispawn's INI files spell it, and as XML does. */
+/** The secret as it is, as pkispawn's INI files spell it, as XML does, and as programs put it into addresses. */
 function spellings(secret: string): string[] {
   const xml = secret
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;');
-  return [...new Set([secret, secret.replaceAll('%%', '%'), xml, xml.replaceAll("'", '&apos;')])];
+  return [
+    ...new Set([
+      secret,
+      secret.replaceAll('%%', '%'),
+      xml,
+      xml.replaceAll("'", '&apos;'),
+      ...percentEncodings(secret),
+    ]),
+  ];
+}
+
+/**
+ * Percent-encodings besides that of encodeURIComponent, which the redaction knows: RFC 3986, section 2.3 (curl and
+ * others), Python's urllib.parse.quote and quote_plus, and Java's URLEncoder. They differ in what they leave as it is.
+ */
+function percentEncodings(secret: string): string[] {
+  const strict = encodeURIComponent(secret.toWellFormed()).replace(
+    /[!'()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  const plus = strict.replaceAll('%20', '+');
+  return [
+    strict,
+    strict.replaceAll('%2F', '/'),
+    plus,
+    plus.replaceAll('%2A', '*').replaceAll('~', '%7E'),
+  ].flatMap((text) => [text, text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
 }
