@@ -23,7 +23,8 @@ export async function directoryComplaint({
 /** The complaint in the text of an errors log; see {@link directoryComplaint}. */
 export function complaintIn(log: string): string | undefined {
   const lines = log.split('\n');
-  const start = lines.findLastIndex((line) => line.includes(' starting up'));
+  // A start that fails early does not say that it starts.
+  const start = lines.findLastIndex((line) => / starting up$| slapd stopped\.$/.test(line));
   for (const line of lines.slice(Math.max(start, 0))) {
     const said = SEVERE.exec(line)?.[1];
     if (said && !HARMLESS.test(said)) return said;

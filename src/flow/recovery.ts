@@ -176,7 +176,7 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
   const mark = await markLogs(host, INSTANCE);
   try {
     await restart(host, unit);
-    await untilCaWorks(host, site, line);
+    await untilCaWorks(host, site);
   } catch (error) {
     throw await diagnosed(host, { site }, ['disk', 'directory', 'token', 'ca'], error, mark);
   }
@@ -184,8 +184,7 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
   return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; its CA made a signature after ${seconds} s`];
 }
 
-async function untilCaWorks(host: Host, site: Site, line: (text: string) => void): Promise<void> {
-  line(`Waiting for the CA to make a signature, for ${host.deadlines.startup} s at most`);
+async function untilCaWorks(host: Host, site: Site): Promise<void> {
   let problem: unknown;
   const look = async (signal: AbortSignal) => {
     for (let withoutCa = 0; withoutCa < LOOKS_WITHOUT_CA; ) {
@@ -197,7 +196,7 @@ async function untilCaWorks(host: Host, site: Site, line: (text: string) => void
     throw problem;
   };
   try {
-    await within(host, 'startup', 'the CA, which starts', look);
+    await within(host, 'startup', `the CA at ${site.hostname}, until it makes a signature`, look);
   } catch (error) {
     if (isInterruption(error)) throw error;
     throw failure(

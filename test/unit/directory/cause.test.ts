@@ -23,3 +23,10 @@ test('what every start complains of is none, and what came before it is history'
   expect(complaintIn(START + FULL + START)).toBeUndefined();
   expect(complaintIn('')).toBeUndefined();
 });
+
+test('a start that fails before it says so is told from the run before', () => {
+  const stop = '[22/Nov/2026:07:21:58.898182623 +0000] - INFO - main - slapd stopped.\n';
+  const busy =
+    '[22/Nov/2026:07:22:00.792959222 +0000] - ERR - createprlistensockets - PR_Bind() on All Interfaces port 389 failed: Netscape Portable Runtime error -5982 (Local Network address is in use.)\n';
+  expect(complaintIn(START + FULL + stop + busy)).toMatch(/^createprlistensockets - PR_Bind\(\)/);
+});

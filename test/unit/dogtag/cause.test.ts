@@ -127,6 +127,19 @@ pki-tomcatd@pki-tomcat.service: Failed with result 'signal'.
   });
 });
 
+test('a file system that is full, and an archive of another pkispawn, as Python tells them', () => {
+  const full =
+    "OSError: [Errno 28] No space left on device: '/etc/dogtag/tomcat/pki-tomcat/ca/deployment.cfg' -> '/var/log/pki/pki-tomcat/ca/archive/spawn_deployment.cfg.20261122065241'";
+  expect(cause({ output: `Traceback (most recent call last):\n${full}\n` })?.message).toBe(
+    `a file system is full ("${full}")`,
+  );
+  const archive =
+    "Exception: File '/var/log/pki/pki-tomcat/ca/archive/spawn_deployment.cfg.20261122071003' already exists!";
+  expect(cause({ output: `${archive}\n` })?.message).toContain(
+    'spawn_deployment.cfg.20261122071003 is there already',
+  );
+});
+
 describe('noise', () => {
   test('audit events and threads that try again are no cause', () => {
     expect(cause({ debug: `${MONITORS}${AUDIT}` })).toBeUndefined();
