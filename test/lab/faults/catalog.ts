@@ -31,7 +31,7 @@ export function allFaults(steps: readonly UsualStep[]): Fault[] {
   return [
     killChain('kill-resume', 700, points),
     ...killThenUndo(steps),
-    killedUndo(steps),
+    killedUndo(),
     ...guardless(steps),
     ...signals(steps),
     ...powerCuts(steps),

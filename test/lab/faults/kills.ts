@@ -109,40 +109,45 @@ async function finish(outcomes: Outcome[], last: Run, context: Context, missed: 
   }
 }
 
+/** Steps whose undo takes long enough to have a middle, and the milliseconds until it. */
+const LONG_UNDOS: Readonly<Record<string, number>> = {
+  'certificate-authority': 4000,
+  'directory-instance': 1200,
+};
+
+/** The moments of an undo, in the order in which it comes to them. */
+function undoPoints(steps: readonly UsualStep[]): { id: string; moment: string; after: number }[] {
+  return steps
+    .toReversed()
+    .flatMap(({ id }) => [
+      { id, moment: 'start', after: 0 },
+      ...(LONG_UNDOS[id] ? [{ id, moment: 'middle', after: LONG_UNDOS[id] }] : []),
+    ]);
+}
+
 /** One undo that is killed at every step in turn, each run but the first taking up the one before. */
-export function killedUndo(steps: readonly UsualStep[]): Fault {
+export function killedUndo(): Fault {
   return {
     name: 'kill-in-undo',
     seconds: 240,
     async run(context) {
       const before = await context.blank('shared');
-      const last = steps.at(-1)?.id ?? '';
-      const outcomes: Outcome[] = [];
+      const last = context.steps.at(-1)?.id ?? '';
       const built = await install([], {
         strikes: [strikeAt(context.steps, { step: last, moment: 'start' }, KILL)],
       });
-      const notStruck: string[] = [];
-      for (const { id } of context.steps.toReversed()) {
-        const begun = performance.now();
-        const run = await undo({ strikes: [{ step: id, state: 'undoing', after: 0, blow: KILL }] });
-        if (run.hits.length === 0) {
-          notStruck.push(id);
-          if (run.exit === 0) break;
-          continue;
-        }
-        const seconds = (performance.now() - begun) / 1000;
-        const fault = 'SIGKILL at the start of a step of the undo, then --undo';
-        outcomes.push({ fault, where: id, flaws: [], notes: notesOf(run), seconds });
-        context.say(`${id}: ${seconds.toFixed(0)} s`);
+      const flaws = built.hits.length === 1 ? [] : ['the installation was not struck'];
+      const outcomes: Outcome[] = [];
+      for (const { id, moment, after } of undoPoints(context.steps)) {
+        const run = await undo({ strikes: [{ step: id, state: 'undoing', after, blow: KILL }] });
+        if (run.hits.length === 0) flaws.push(`the undo never came to the ${moment} of ${id}`);
+        if (run.exit !== null) break;
+        const fault = `SIGKILL at the ${moment} of a step of the undo, then --undo`;
+        outcomes.push({ fault, where: id, flaws, notes: notesOf(run), seconds: run.seconds });
+        context.say(`${moment} of ${id}: ${run.seconds.toFixed(0)} s`);
       }
-      const end = await undo();
-      const flaws = [
-        ...(built.hits.length === 1 ? [] : ['the installation was not struck']),
-        ...notStruck.map((id) => `the undo never came to ${id}`),
-        ...flawsOfEnd(end, { exit: 0 }),
-        ...(await flawsOfBlank(before)),
-      ];
-      for (const outcome of outcomes) outcome.flaws.push(...flaws);
+      flaws.push(...flawsOfEnd(await undo(), { exit: 0 }), ...(await flawsOfBlank(before)));
+      if (outcomes.length === 0) throw new Error(flaws.join('; '));
       for (const outcome of outcomes) await context.tell(outcome);
       if (flaws.length === 0) context.blankAgain();
     },

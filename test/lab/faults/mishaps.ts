@@ -170,7 +170,7 @@ export function signals(steps: readonly UsualStep[]): Fault[] {
       blows: (context) => ({
         strikes: [
           first(context, 'SIGINT'),
-          ...Array.from({ length: count - 1 }, (_, index) => again(300 + 200 * index)),
+          ...Array.from({ length: count - 1 }, (_, index) => again(300 + 10 * index)),
         ],
       }),
       way: 'undo',
