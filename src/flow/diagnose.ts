@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { directoryComplaint } from '../directory/cause.ts';
 import { withLocalDirectory } from '../directory/client.ts';
 import type { DirectoryInstance } from '../directory/instance.ts';
-import { causeOf } from '../dogtag/cause.ts';
+import { type Cause, causeOf } from '../dogtag/cause.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { type LogMark, logsSince, markLogs } from '../dogtag/log-mark.ts';
@@ -67,11 +67,14 @@ export async function diagnosed(
   const known = error instanceof CapstanError ? error : undefined;
   // It says all there is to say; and another login would be another wrong try.
   if (known?.code.startsWith('pin-')) return error;
-  const unmet = await unmetNeed(
-    host,
-    LOGIN.test(sentenceOf(error)) ? { site: patient.site } : patient,
-    needs,
-  );
+  const { site, pin } = patient;
+  const unmet = await unmetNeed(needs, {
+    disk: requireRoom,
+    directory: () => requireDirectory(host, site),
+    token: () => requireToken(host, site, LOGIN.test(sentenceOf(error)) ? undefined : pin?.()),
+    ca: () => requireTomcat(host, mark),
+  });
+  if (unmet && isInterruption(unmet)) return unmet;
   const cause = unmet ?? (await saidByDogtag(host, known, mark));
   if (!cause || sentenceOf(error).includes(cause.message)) return error;
   const said = `${sentenceOf(error).replace(/\.?$/, '.')} The cause: ${cause.message}`;
@@ -83,24 +86,17 @@ export async function diagnosed(
   return new CapstanError({ code, message: said, exit, cause: behind, ...(next && { next }) });
 }
 
-/** The first of the needs that is not met. A look that fails in a way of its own tells nothing. */
+/** The first of the needs that is not met, or the end of the run. */
 async function unmetNeed(
-  host: Host,
-  { site, pin }: Patient,
   needs: readonly Need[],
+  looks: Readonly<Record<Need, () => Promise<void>>>,
 ): Promise<CapstanError | undefined> {
-  const looks: Record<Need, () => Promise<void>> = {
-    disk: requireRoom,
-    directory: () => requireDirectory(host, site),
-    token: () => requireToken(host, site, pin?.()),
-    ca: () => requireTomcat(host),
-  };
   for (const need of needs) {
     try {
       await looks[need]();
     } catch (error) {
-      if (error instanceof CapstanError && !isInterruption(error)) return error;
-      host.log.write(`The look at the ${need} told nothing: ${sentenceOf(error)}`);
+      if (error instanceof CapstanError) return error;
+      // A look that fails in a way of its own tells nothing.
     }
   }
   return undefined;
@@ -153,15 +149,23 @@ async function requireToken(host: Host, { token }: Site, pin: Secret | undefined
 }
 
 /** @throws CapstanError `ca-unreachable` */
-async function requireTomcat(host: Host): Promise<void> {
+async function requireTomcat(host: Host, mark: LogMark): Promise<void> {
   const unit = dogtagUnit(INSTANCE);
   if (await isActive(host, unit)) return;
-  throw failure('ca-unreachable', `Dogtag's Tomcat does not run (${unit}).`, `See "journalctl -u ${unit}".`);
+  const said = await saidSince(host, mark);
+  throw failure(
+    'ca-unreachable',
+    `Dogtag's Tomcat does not run. ${said?.message ?? ''}`.trimEnd(),
+    `See "journalctl -u ${unit}".`,
+  );
 }
 
 async function saidByDogtag(host: Host, error: CapstanError | undefined, mark: LogMark) {
   // pkispawn's error has been through its own logs already.
-  if (!error || error.code === 'pkispawn-failed') return undefined;
+  return !error || error.code === 'pkispawn-failed' ? undefined : saidSince(host, mark);
+}
+
+async function saidSince(host: Host, mark: LogMark): Promise<Cause | undefined> {
   const cause = causeOf({ ...(await logsSince(host, mark)), output: '' });
   return cause && { ...cause, message: `Dogtag says: ${cause.message}.` };
 }

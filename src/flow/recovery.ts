@@ -178,7 +178,8 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
     await restart(host, unit);
     await untilCaWorks(host, site);
   } catch (error) {
-    throw await diagnosed(host, { site }, ['disk', 'directory', 'token', 'ca'], error, mark);
+    const needs = ['disk', 'directory', 'token', 'ca'] as const;
+    throw await diagnosed(host, { site }, needs, caNotStarted(site, error), mark);
   }
   const seconds = Math.round((performance.now() - begun) / 1000);
   return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; its CA made a signature after ${seconds} s`];
@@ -195,17 +196,17 @@ async function untilCaWorks(host: Host, site: Site): Promise<void> {
     }
     throw problem;
   };
-  try {
-    await within(host, 'startup', `the CA at ${site.hostname}, until it makes a signature`, look);
-  } catch (error) {
-    if (isInterruption(error)) throw error;
-    throw failure(
-      'ca-not-started',
-      `The CA at ${site.hostname} does not come back: ${sentenceOf(problem ?? error)}`,
-      `Look at the logs under /var/log/pki/${INSTANCE}.`,
-      error,
-    );
-  }
+  await within(host, 'startup', `the CA at ${site.hostname}, until it makes a signature`, look).catch(
+    (error: unknown) => {
+      throw isInterruption(error) ? error : (problem ?? error);
+    },
+  );
+}
+
+function caNotStarted({ hostname }: Site, error: unknown): unknown {
+  if (isInterruption(error)) return error;
+  const next = `Look at the logs under /var/log/pki/${INSTANCE}.`;
+  return failure('ca-not-started', `The CA at ${hostname} does not come back: ${sentenceOf(error)}`, next);
 }
 
 /** Whether waiting will not help: Tomcat has ended, or serves without the CA. */
