@@ -1,4 +1,5 @@
 /** Keeps secret values out of everything that is logged or shown. */
+import { withoutPrivateKeys } from './fields.ts';
 
 const HIDDEN = '[secret]';
 
@@ -10,8 +11,8 @@ let ordered: string[] | undefined;
 function formsOf(value: string): string[] {
   const forms = new Set([
     value,
-    // Half of a surrogate pair cannot be encoded; no program can print it either.
-    encodeURIComponent(value.toWellFormed()),
+    ...percentEncodings(value),
+    ...xmlForms(value),
     JSON.stringify(value).slice(1, -1),
     value.replaceAll('%', '%%'),
     // Python's repr, in the traces of Dogtag's and 389-ds's own tools.
@@ -20,6 +21,31 @@ function formsOf(value: string): string[] {
     Buffer.from(value).toString('base64'),
   ]);
   return [...forms].filter((form) => form.length > 0);
+}
+
+/**
+ * Percent-encodings as ECMAScript writes them, RFC 3986, section 2.3 (curl and
+ * others), Python's urllib.parse.quote and quote_plus, and Java's URLEncoder. They differ in what they leave as it is.
+ */
+function percentEncodings(value: string): string[] {
+  // Half of a surrogate pair cannot be encoded; no program can print it either.
+  const common = encodeURIComponent(value.toWellFormed());
+  const strict = common.replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const plus = strict.replaceAll('%20', '+');
+  return [
+    common,
+    strict,
+    strict.replaceAll('%2F', '/'),
+    plus,
+    plus.replaceAll('%2A', '*').replaceAll('~', '%7E'),
+  ].flatMap((text) => [text, text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
+}
+
+/** The value as text and as an attribute of XML. */
+function xmlForms(value: string): string[] {
+  const text = value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  const attribute = text.replaceAll('"', '&quot;');
+  return [text, attribute, attribute.replaceAll("'", '&apos;')];
 }
 
 /** Hides a value from now on. Each call is matched by one of {@link forgetSecret}, or lasts for the process. */
@@ -40,17 +66,12 @@ export function forgetSecret(value: string): void {
 
 const BEGIN_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
 const END_KEY = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
-/** A private key in PEM (RFC 7468), to its end; or, where that was cut off, as far as its lines of base64 go. */
-const PRIVATE_KEYS = new RegExp(
-  `${BEGIN_KEY.source}(?:[^]*?${END_KEY.source}|(?:\\s*[A-Za-z0-9+/=]{16,})*)`,
-  'g',
-);
 /** A line inside a private key: base64, nothing, or a header as old OpenSSL writes them (RFC 1421). */
 const KEY_LINE = /^(?:[A-Za-z0-9+/=]*|[A-Za-z-]+: .*)$/;
 
 /** The text with every known secret, and every private key in PEM, replaced by `[secret]`. */
 export function redact(text: string): string {
-  let clean = text.includes('PRIVATE KEY') ? text.replace(PRIVATE_KEYS, HIDDEN) : text;
+  let clean = text.includes('PRIVATE KEY') ? withoutPrivateKeys(text) : text;
   ordered ??= [...hidden.keys()].sort((a, b) => b.length - a.length);
   for (const form of ordered) {
     if (clean.includes(form)) clean = clean.replaceAll(form, HIDDEN);
