@@ -180,7 +180,7 @@ const UNDO_HINT = '"capstan server-install --undo"';
 function kept(error: unknown) {
   return withNext(
     error,
-    `What was done so far is kept. "capstan server-install --resume" goes on with it, ${UNDO_HINT} takes it back.`,
+    `What was done so far is kept. "capstan server-install --resume" goes on with it, ${UNDO_HINT} takes it back, and "capstan support-bundle" collects what helps to find the cause.`,
   );
 }
 

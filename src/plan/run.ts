@@ -205,7 +205,7 @@ function coded(error: unknown): CapstanError {
   return failure(
     'unexpected',
     `Something that Capstan does not expect went wrong: ${sentenceOf(error)}`,
-    'Keep the log and report it.',
+    'Report it, best with what "capstan support-bundle" collects.',
     error,
   );
 }
