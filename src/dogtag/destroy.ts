@@ -1,5 +1,5 @@
 import { failure, isInterruption, sentenceOf } from '../errors.ts';
-import { editFile, pathExists, presentPaths, removeTree } from '../host/files.ts';
+import { pathExists, presentPaths, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { isActive, stop } from '../host/services.ts';
@@ -39,12 +39,9 @@ export async function instanceRemains(instance: string): Promise<string[]> {
 async function forgetSecurityDomain(instance: string): Promise<void> {
   const file = `${instanceConfiguration(instance)}/ca/CS.cfg`;
   if (!(await pathExists(file))) return;
-  await editFile(file, (text) =>
-    text
-      .split('\n')
-      .filter((line) => !line.startsWith('securitydomain.host='))
-      .join('\n'),
-  );
+  const lines = (await readFile(file, 'utf8')).split('\n');
+  // In place, for a full disk has no room for a copy; a file that is about to go may be cut short.
+  await writeFile(file, lines.filter((line) => !line.startsWith('securitydomain.host=')).join('\n'));
 }
 
 /** Stops the Tomcat of an instance, as far as that can be done; that it does not run is no error. */

@@ -50,26 +50,31 @@ async function powerOn(): Promise<undefined> {
   await labPower(machine, LAB, HOST, 'on');
 }
 
-/** A file system that fills up: where, how large it is, in which step and how far into it. */
+/** A file system that fills up: where, in which step and how far into it. */
 const DISKS = [
-  { folder: '/var/lib/dirsrv', megabytes: 400, step: 'directory-instance', part: 0.4 },
-  { folder: '/var/lib/dirsrv', megabytes: 400, step: CA, part: 0.5 },
-  { folder: '/etc/pki', megabytes: 200, step: CA, part: 0.2 },
-  { folder: '/var/log/pki', megabytes: 200, step: CA, part: 0.3 },
-  { folder: '/var/lib/capstan', megabytes: 64, step: CA, part: 0.5 },
+  { folder: '/var/lib/dirsrv', step: 'directory-instance', part: 0.4 },
+  { folder: '/var/lib/dirsrv', step: CA, part: 0.5 },
+  { folder: '/etc/pki', step: CA, part: 0.2 },
+  { folder: '/var/log/pki', step: CA, part: 0.3 },
+  { folder: '/var/lib/capstan', step: CA, part: 0.5 },
 ] as const;
 
-const FILL = '.fill-of-the-faults';
+/** Room on it before and afterwards; the checks before an installation ask for 1 GiB. No memory is taken for it. */
+const ROOM = '2g';
 
 /** A file system fills up in mid-run: the run takes back what it did; or it is kept, room is made, and it is resumed. */
 export function fullDisks(steps: readonly UsualStep[]): Fault[] {
-  return DISKS.flatMap(({ folder, megabytes, step, part }) => {
+  return DISKS.flatMap(({ folder, step, part }) => {
     const seconds = 60 + secondsUntil(steps, { step, moment: 'middle' });
     const base = {
       where: `${folder} in ${step}`,
-      prepare: () => ownFileSystem(folder, megabytes),
+      prepare: () => ownFileSystem(folder),
       blows: (context: Context) => ({
-        strikes: [within(context, step, part, { script: `cat /dev/zero > ${folder}/${FILL}` })],
+        strikes: [
+          within(context, step, part, {
+            script: sized(folder, `$(df -B1 --output=used ${folder} | tail -n 1 | tr -d ' ')`),
+          }),
+        ],
       }),
       repair: () => makeRoom(folder),
     };
@@ -95,18 +100,23 @@ export function fullDisks(steps: readonly UsualStep[]): Fault[] {
 }
 
 /** Puts a folder on a small file system of its own. */
-async function ownFileSystem(folder: string, megabytes: number): Promise<void> {
+async function ownFileSystem(folder: string): Promise<void> {
   await sh(
     HOST,
     `mkdir -p ${folder} /run/faults/disk
-     mount -t tmpfs -o size=${megabytes}m,mode=$(stat -c %a ${folder}),uid=$(stat -c %u ${folder}),gid=$(stat -c %g ${folder}) tmpfs /run/faults/disk
+     mount -t tmpfs -o size=${ROOM},mode=$(stat -c %a ${folder}),uid=$(stat -c %u ${folder}),gid=$(stat -c %g ${folder}) tmpfs /run/faults/disk
      cp -a ${folder}/. /run/faults/disk/
      mount --move /run/faults/disk ${folder} 2>/dev/null || { mount --bind /run/faults/disk ${folder}; umount /run/faults/disk; }`,
   );
 }
 
+/** A script that gives a file system another size; it is full when that is what is used of it. */
+function sized(folder: string, size: string): string {
+  return `mount -o remount,size=${size} ${folder}`;
+}
+
 async function makeRoom(folder: string): Promise<undefined> {
-  await sh(HOST, `rm -f ${folder}/${FILL}`);
+  await sh(HOST, sized(folder, ROOM));
 }
 
 /** The directory is stopped under pkispawn. */
