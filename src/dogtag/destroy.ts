@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import { pathExists, presentPaths, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
