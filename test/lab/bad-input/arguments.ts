@@ -30,12 +30,12 @@ const WORDS: readonly BadInput[] = [
   ...['server-install', 'status', 'config-show', 'uninstall', 'restart', 'support-bundle'].flatMap(
     (command) => [
       usage(`${command} with a word too many`, [command, 'EXAMPLE.TEST'], command),
-      usage(`${command} with a word after --`, [command, '--', '--output'], command),
       usage(`${command} with an unknown option`, [command, '--force'], '--force'),
-      usage(`${command} with an unknown output`, [command, '--output', 'xml'], '--output'),
-      usage(`${command} with an output and no word for it`, [command, '--output'], '--output'),
     ],
   ),
+  usage('a word after --', ['status', '--', '--output'], 'status'),
+  usage('an output and no word for it', ['uninstall', '--output'], '--output'),
+  usage('an unknown output', ['config-show', '--output', 'xml'], '--output'),
   usage('status with the output of an installation', ['status', '--output', 'terminal'], '--output'),
   usage('an output in capitals', ['server-install', '--output', 'JSON'], '--output'),
   usage('an empty output', ['status', '--output='], '--output'),

@@ -37,11 +37,12 @@ export type Snapshot = ReadonlyMap<string, string>;
 
 /**
  * What the host does by itself in the background, and what a look at the token leaves behind: systemd's journal, its
- * own state, logins of runuser; SoftHSM's count of wrong PINs in `token.object`.
+ * own state, folders of its services, logins of runuser; SoftHSM's count of wrong PINs in `token.object`.
  */
 const NOISE = [
   /^disk\/var\/log\/(journal|wtmp|lastlog|btmp|faillog)/,
   /^disk\/var\/lib\/(systemd|private|logrotate|apt)(\/|$)/,
+  /^disk\/var\/tmp(\/systemd-private-.*)?$/,
   /^\/run\/(log|systemd|udev|user|utmp|lock|host)(\/|$)/,
   /^\/tmp\/(systemd-private-[^/]*|hsperfdata_[^/]*|\.[A-Z0-9]*-unix)(\/|$)/,
   /^token\/.*(token\.(object|lock)|generation)$/,

@@ -6,17 +6,13 @@ const LOGS: readonly [string, string][] = [
   ['without a name', ''],
   ['named -', '-'],
   ['that is a folder', `${BAD}/folder`],
-  ['that is a folder, with a slash', `${BAD}/folder/`],
   ['that is a link to a log', `${BAD}/log-link`],
   ['that is a link to a new file in /etc', `${BAD}/log-to-new`],
   ['that is a dangling link', `${BAD}/dangling`],
-  ['that is a link to itself', `${BAD}/loop`],
   ['that is a pipe', `${BAD}/pipe`],
   ['that is a socket', `${BAD}/socket`],
   ['that is /dev/null', '/dev/null'],
-  ['that is /dev/full', '/dev/full'],
   ['that is /etc/passwd', '/etc/passwd'],
-  ['that is /etc/shadow', '/etc/shadow'],
   ['that is another program’s file', `${BAD}/other-program`],
   ['that is a password file', `${BAD}/good`],
   ['with two names', `${BAD}/hard-link`],
@@ -24,7 +20,6 @@ const LOGS: readonly [string, string][] = [
   ['below a file', `${BAD}/good/log`],
   ['below a dangling link', `${BAD}/dangling-folder/log`],
   ['where anybody may write', `${BAD}/everybody/log`],
-  ['in a new folder where anybody may write', `${BAD}/everybody/new/log`],
   ['that climbs up', '/var/log/capstan/../../../etc/cron.d/log'],
   ['that climbs up from here', '../etc/cron.d/log'],
   ['with a line break in its name', `${BAD}/log\n`],
@@ -41,7 +36,7 @@ const FROM_LOGS: readonly BadInput[] = [
     code: 'log-file-unusable',
     names: '--log-file',
   })),
-  ...LOGS.slice(2, 8).map(([what, file]) => ({
+  ...LOGS.slice(2, 5).map(([what, file]) => ({
     what: `a log of a removal ${what}`,
     argv: uninstall('--log-file', file),
     code: 'log-file-unusable',
@@ -53,12 +48,9 @@ const FROM_LOGS: readonly BadInput[] = [
 const BUNDLES: readonly [what: string, file: string, code: string, names?: string][] = [
   ['without a name', '', 'output-file-unusable', '--output-file'],
   ['over a password', `${BAD}/good`, 'output-file-exists'],
-  ['over /etc/passwd', '/etc/passwd', 'output-file-exists'],
   ['over a device', '/dev/null', 'output-file-exists'],
-  ['over a pipe', `${BAD}/pipe`, 'output-file-exists'],
   ['over a folder', `${BAD}/folder`, 'output-file-exists'],
   ['through a link', `${BAD}/log-to-new`, 'output-file-exists'],
-  ['through a dangling link', `${BAD}/dangling`, 'output-file-exists'],
   ['in a folder that is not there', `${BAD}/none/bundle.tar.gz`, 'output-file-unusable'],
   ['below a file', `${BAD}/good/bundle.tar.gz`, 'output-file-unusable'],
   ['that climbs up', `${BAD}/folder/../bundle.tar.gz`, 'output-file-unusable', '--output-file'],
@@ -81,21 +73,17 @@ const PATHS: readonly [string, string][] = [
   ['that climbs up', `${BAD}/folder/../override.cfg`],
   ['that ends in a slash', `${BAD}/override.cfg/`],
   ['with a line break in its name', `${BAD}/override\n.cfg`],
-  ['of a path of 5000 characters', `/${long(5000)}`],
 ];
 
 /** What is found when the file is read; the checks look at the whole host meanwhile. */
 const CONTENTS: readonly [what: string, file: string, code: string, names?: string][] = [
   ['that is not there', 'none', 'override-missing'],
-  ['behind a dangling link', 'dangling', 'override-missing'],
-  ['that is a folder', 'folder', 'override-not-a-file'],
   ['that is a pipe', 'pipe', 'override-not-a-file'],
   ['of 20 GB', 'sparse', 'override-too-large'],
   ['of Latin-1', 'override-latin', 'override-encoding'],
   ['with a NUL', 'override-nul', 'override-invalid'],
   ['that is no INI file', 'override-prose', 'config-syntax'],
   ['that takes the token in [DEFAULT]', 'override-default', 'override-owned', 'pki_token_name'],
-  ['that takes the token in other letters', 'override-letters', 'override-owned', 'PKI_TOKEN_NAME'],
   ['with a weak key', 'override-weak', 'override-invalid', 'pki_subsystem_key_size'],
 ];
 

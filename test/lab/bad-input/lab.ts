@@ -9,20 +9,7 @@ const bad = (what: string, words: readonly string[], code: string, names: string
   names,
 });
 
-const NO_LABS = [
-  '',
-  '..',
-  '../../etc',
-  'Default',
-  '1lab',
-  long(12),
-  'my lab',
-  'a/b',
-  'a.b',
-  '-x',
-  'läb',
-  'a\nb',
-];
+const NO_LABS = ['', '../../etc', 'Default', long(12), 'a\nb'];
 
 /** Everything that is wrong with the words of `capstan lab`. */
 export const LAB_NAMES: readonly BadInput[] = [
@@ -35,14 +22,12 @@ export const LAB_NAMES: readonly BadInput[] = [
   ...NO_LABS.map((name) =>
     bad(`the name ${JSON.stringify(name)}`, ['down', `--lab=${name}`], 'bad-lab-name', 'lab'),
   ),
-  ...['', '../ca1', 'CA1', 'ca1.example.test', long(16), 'ca1;reboot'].map((name) =>
+  ...['', '../ca1', 'CA1', 'ca1;reboot'].map((name) =>
     bad(`the host ${JSON.stringify(name)}`, ['up', name], 'bad-host-name', name),
   ),
   bad('a host to remove that climbs up', ['down', '../../etc'], 'bad-host-name', '../../etc'),
   bad('a host to enter that climbs up', ['exec', '../ca1', '--', 'true'], 'bad-host-name', '../ca1'),
   bad('a snapshot that climbs up', ['snapshot', '../../etc'], 'bad-snapshot-name', '../../etc'),
   bad('a snapshot to restore that climbs up', ['restore', '../../etc'], 'bad-snapshot-name', '../../etc'),
-  bad('a snapshot with a blank', ['snapshot', 'my snapshot'], 'bad-snapshot-name', 'my snapshot'),
-  bad('a label of 33 bytes', ['up', 'ca1', '--token-name', long(33)], 'bad-token-name', long(33)),
   bad('a label with a semicolon', ['up', 'ca1', '--token-name', 'a;b'], 'bad-token-name', 'a;b'),
 ];
