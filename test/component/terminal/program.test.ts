@@ -196,11 +196,22 @@ describe('usage errors', () => {
     [['server-install', '--nonsense'], "Unknown option '--nonsense'"],
     [['server-install', '--key-size', '1024'], 'Allowed choices are 2048, 3072, 4096'],
     [['server-install', '--realm'], 'argument missing'],
+    [['server-install', '--realm', 'A.B', '-r', 'C.D'], '--realm is given twice'],
+    [['--', 'status'], 'A command is missing'],
+    [['help', 'nonsense'], 'Unknown command "nonsense"'],
   ])('%j is refused with exit code 2', (args, words) => {
     const { status, stdout, stderr } = spawnSync(capstan, args, { encoding: 'utf8' });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(/^error: /);
     expect(stderr).toContain(words);
+  });
+
+  it('is an event on standard output where a program reads that', () => {
+    const { status, stdout, stderr } = spawnSync(capstan, ['status', '--nonsense', '--output=json'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 2, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'usage', exit: 2 });
   });
 
   it.each([

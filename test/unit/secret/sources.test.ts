@@ -185,6 +185,27 @@ describe('collectSecrets', () => {
     await expect(short).rejects.not.toThrow('a55w');
     await expect(token({ value: '' })).rejects.toThrow(refused('secret-unusable', 'empty'));
     await expect(token({ value: 'a\nb' })).rejects.toThrow(refused('secret-unusable', 'control'));
+    await expect(token({ value: 'x'.repeat(5000) })).rejects.toThrow(refused('secret-too-long', '4096'));
+  });
+});
+
+describe('a secret that another program would take for something else', () => {
+  const secret = async (given: Partial<SecretRequest>) => {
+    const request = { what: 'admin password', option: '--admin-password', ...given };
+    const { admin } = await collectSecrets({ admin: request }, { readInput: async () => Buffer.alloc(0) });
+    return admin.reveal();
+  };
+
+  it.each([' blank', 'blank ', 'backslash\\'])('%j is refused', async (value) => {
+    await expect(secret({ value })).rejects.toThrow(refused('secret-unusable', '--admin-password'));
+  });
+
+  it('begins with a word in braces, when it is chosen now', async () => {
+    await expect(secret({ value: '{SSHA}abcdefgh', chosen: true })).rejects.toThrow(
+      refused('secret-unusable', '389 Directory Server'),
+    );
+    expect(await secret({ value: '{SSHA}abcdefgh' })).toBe('{SSHA}abcdefgh');
+    expect(await secret({ value: '{}abcdefgh', chosen: true })).toBe('{}abcdefgh');
   });
 });
 

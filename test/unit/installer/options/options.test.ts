@@ -67,6 +67,8 @@ describe('readToken', () => {
     [{}, ['option-missing', 'option-missing']],
     [{ tokenName: '', libraryPath: '/lib/x.so' }, ['option-missing']],
     [{ tokenName: 'a\tb', libraryPath: '/lib/x.so' }, ['option-unprintable']],
+    [{ tokenName: 'a\u202eb', libraryPath: '/lib/x.so' }, ['option-unprintable']],
+    [{ tokenName: 'HSM', libraryPath: '/lib/../x.so' }, ['library-path-invalid']],
     [{ tokenName: 'HSM', libraryPath: '/lib/x.so', tokenLibraryPath: '/lib/y.so' }, ['library-path-twice']],
   ])('refuses %j: %j', async (values, codes) => expect(await codesOf(token(values))).toEqual(codes));
 
@@ -107,6 +109,10 @@ describe('readSubjects', () => {
     [{ caSubject: 'O=x' }, ['ca-subject-invalid']],
     [{ caSubject: 'CN=a,CN=b' }, ['ca-subject-invalid']],
     [{ caSubject: 'CN=a\nb' }, ['option-unprintable']],
+    [{ caSubject: `CN=${'x'.repeat(2000)}` }, ['option-too-long']],
+    [{ caSubject: 'CN=a,FOO=b' }, ['subject-invalid']],
+    [{ subjectBase: `O=${'X'.repeat(65)}` }, ['subject-invalid']],
+    [{ pkiConfigOverride: '/etc/../x' }, ['override-path-invalid']],
     [{ pkiConfigOverride: 'relative.ini' }, ['override-path-invalid']],
     [{ caSubject: 'CN', pkiConfigOverride: './x' }, ['dn-invalid', 'override-path-invalid']],
   ])('refuses %j: %j', async (values, codes) => expect(await codesOf(subjects(values))).toEqual(codes));

@@ -49,6 +49,7 @@ describe('text', () => {
   it('cleans a line of colours, cursor movements, controls and secrets', () => {
     new Secret('Hidden.456', 'test');
     expect(cleanLine('\u001b[31mred\u001b[2J\ttab\u0007 Hidden.456 \r')).toBe('red tab  [secret]');
+    expect(cleanLine('a\u202eb\u2028c')).toBe('a b c');
   });
 
   it('shortens to the width and no further', () => {
