@@ -28,7 +28,10 @@ export interface BadInput {
   as?: readonly string[];
   /** Whether the host was looked at before the refusal, so that the run has a log. */
   checked?: boolean;
-  /** Whether no other invocation may be under way: a run that changes the host has it for itself. */
+  /**
+   * Whether no other invocation may be under way: a run that changes the host has it for itself, and a login to a token of
+   * SoftHSM writes what another look reads.
+   */
   alone?: boolean;
 }
 
@@ -130,16 +133,11 @@ export async function judge(table: readonly BadInput[]): Promise<ReadonlyMap<str
 }
 
 function groupsOf(table: readonly BadInput[]): BadInput[][] {
-  // Two looks at a SoftHSM token at once disturb each other: a login writes what the other one reads.
-  const [together, apart] = [table.filter((bad) => !isAlone(bad)), table.filter(isAlone)];
+  const [together, apart] = [table.filter(({ alone }) => !alone), table.filter(({ alone }) => alone)];
   const groups = Array.from({ length: Math.ceil(together.length / AT_ONCE) }, (_, index) =>
     together.slice(index * AT_ONCE, (index + 1) * AT_ONCE),
   );
   return [...groups, ...apart.map((bad) => [bad])];
-}
-
-function isAlone({ alone, checked }: BadInput): boolean {
-  return alone === true || checked === true;
 }
 
 function changedBy(group: readonly BadInput[], before: Snapshot, after: Snapshot): string[] {

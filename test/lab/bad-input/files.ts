@@ -111,6 +111,7 @@ const FROM_OVERRIDES: readonly BadInput[] = [
     code,
     names,
     checked: true,
+    alone: true,
   })),
 ];
 

@@ -88,18 +88,12 @@ const LIBRARIES: readonly BadInput[] = [
   library('that is text', '/etc/passwd', 'module-load-failed', '/etc/passwd'),
 ];
 
-const pin = (what: string, file: string, code: string): BadInput => ({
-  ...checked(
-    `a PIN ${what}`,
-    { '--token-password-file': `${BAD}/${file}` },
-    code,
-    code === 'pin-incorrect' ? 'PIN' : 'token password',
-  ),
-});
+const pin = (what: string, file: string, code: string, names: string) =>
+  checked(`a PIN ${what}`, { '--token-password-file': `${BAD}/${file}` }, code, names);
 
 const PINS: readonly BadInput[] = [
-  pin('of other characters than ASCII', 'pin-latin', 'token-password-invalid'),
-  pin('that is wrong', 'good', 'pin-incorrect'),
+  pin('of other characters than ASCII', 'pin-latin', 'token-password-invalid', 'token password'),
+  { ...pin('that is wrong', 'good', 'pin-incorrect', 'PIN'), alone: true },
 ];
 
 const WRONG_TIMES = ['', '0', '-1', '1e3', '100000', '10s', '\u0661\u0660'];

@@ -16,7 +16,7 @@ const bad = (what: string, argv: readonly string[], code: string, names: string)
   code,
   names,
   // It asks for the host, and must not find it taken.
-  alone: true,
+  alone: !argv.includes('--dry-run'),
 });
 
 /** Ways on that exclude each other, wherever they are asked for. */
