@@ -76,6 +76,11 @@ const SIGNATURES: readonly Signature[] = [
     next: 'The clock went back, or pkispawn ran twice in a second: set the clock, and run the command again.',
   },
   {
+    pattern: /(\S+) is not yet valid/,
+    meaning: ([what]) => `by the clock of this host the ${what} is not valid yet`,
+    next: 'Set the clock, best from a time server.',
+  },
+  {
     pattern: /OutOfMemoryError|oom-kill|OOM killer/,
     meaning: () => 'Tomcat had not enough memory',
     next: 'Give the host more memory.',
@@ -154,10 +159,14 @@ function severeSayings(log: string): Saying[] {
   return [...sayings.toReversed(), ...rootCauses.toReversed()];
 }
 
-/** Self-tests that failed, newest first. They write one line each, with no level. */
+/** How a self-test says that it failed (LogMessages.properties of 10.10.2, `SELFTESTS_*` and `CMSCORE_SELFTESTS_*`). */
+const FAILED_TEST =
+  /verification failure: |is NOT (?:yet initialized|present)|is not yet valid|FAILED!|property name .* does not exist/;
+
+/** Self-tests that failed: first what one found, then that it was a critical one. They write one line each, with no level. */
 function failedSelfTests(log: string): Saying[] {
-  const lines = log.split('\n').filter((line) => /\bfail|\berror\b|not found|not be\b|problem/i.test(line));
-  return lines.map((line) => line.replace(/^.*?\] \[\d+\] \[\d+\] /, '')).toReversed();
+  const lines = log.split('\n').filter((line) => FAILED_TEST.test(line));
+  return lines.map((line) => line.replace(/^.*?\] \[\d+\] \[\d+\] /, ''));
 }
 
 /** What pkispawn says at its end: a page of HTML from the subsystem, a sentence, or an exception of Python. */

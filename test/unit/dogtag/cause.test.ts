@@ -127,6 +127,38 @@ pki-tomcatd@pki-tomcat.service: Failed with result 'signal'.
   });
 });
 
+describe('self-tests', () => {
+  const line = (text: string) => `0.main - [22/Nov/2026:07:30:40 UTC] [20] [1] ${text}\n`;
+
+  test('that succeed are no cause', () => {
+    const selftests =
+      line('CAPresence:  CA is present') +
+      line('SystemCertsVerification: system certs verification success') +
+      line('SelfTestSubsystem: All CRITICAL self test plugins ran SUCCESSFULLY at startup!');
+    expect(cause({ selftests })).toBeUndefined();
+  });
+
+  test('that fail: what one found comes before that it was a critical one', () => {
+    const selftests =
+      line(
+        'SystemCertsVerification: system certs verification failure: Certificate not found: HSM:lost cert',
+      ) +
+      line(
+        'SelfTestSubsystem: The CRITICAL self test plugin called selftests.container.instance.SystemCertsVerification running at startup FAILED!',
+      );
+    expect(cause({ selftests })?.message).toBe(
+      'SystemCertsVerification: system certs verification failure: Certificate not found: HSM:lost cert',
+    );
+  });
+
+  test('that find a CA from the future', () => {
+    expect(cause({ selftests: line('CAValidity:  CA is not yet valid') })).toMatchObject({
+      message: expect.stringContaining('by the clock of this host the CA is not valid yet'),
+      next: expect.stringContaining('clock'),
+    });
+  });
+});
+
 test('a file system that is full, and an archive of another pkispawn, as Python tells them', () => {
   const full =
     "OSError: [Errno 28] No space left on device: '/etc/dogtag/tomcat/pki-tomcat/ca/deployment.cfg' -> '/var/log/pki/pki-tomcat/ca/archive/spawn_deployment.cfg.20261122065241'";
