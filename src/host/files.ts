@@ -84,10 +84,10 @@ export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
-/** Removes a folder that holds nothing; one that holds something, or is not there, is left as it is. */
+/** Removes a folder that holds nothing; one that holds something, is a mount point or is not there stays as it is. */
 export async function removeEmptyFolder(path: string): Promise<void> {
   await rmdir(path).catch((error: NodeJS.ErrnoException) => {
-    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code ?? '')) throw error;
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(error.code ?? '')) throw error;
   });
 }
 

@@ -40,6 +40,9 @@ export function flawsOfEnd(run: Run, expected: { exit: number; code?: string }):
   if (run.overdue) return [`it did not end within its deadline; its last words: ${told}`];
   const undone = run.events.filter(({ type }) => type === 'undo-failed');
   return [
+    ...(['defect', 'unexpected'].includes(last?.code ?? '')
+      ? [`an error that is none for people: ${told}`]
+      : []),
     ...(run.exit === expected.exit ? [] : [`exit ${run.exit ?? run.signal}, not ${expected.exit}: ${told}`]),
     ...(expected.code && last?.code !== expected.code ? [`not ${expected.code}: ${told}`] : []),
     ...(run.errors === '' ? [] : [`it wrote to standard error: ${run.errors.slice(0, 500)}`]),
