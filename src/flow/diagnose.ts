@@ -76,7 +76,8 @@ export async function diagnosed(
   });
   if (unmet && isInterruption(unmet)) return unmet;
   const cause = unmet ?? (await saidByDogtag(host, known, mark));
-  if (!cause || sentenceOf(error).includes(cause.message)) return error;
+  // A step that met the same thing has told it already.
+  if (!cause || (unmet && unmet.code === known?.code)) return error;
   const said = `${sentenceOf(error).replace(/\.?$/, '.')} The cause: ${cause.message}`;
   // An error without a code, of the system or of LDAP, is a defect only as long as nothing explains it.
   if (!known) return unmet ? failure(unmet.code, said, unmet.next, error) : error;

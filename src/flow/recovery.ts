@@ -186,7 +186,7 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
 }
 
 async function untilCaWorks(host: Host, site: Site): Promise<void> {
-  let problem: unknown;
+  let problem: CapstanError | undefined;
   const look = async (signal: AbortSignal) => {
     for (let withoutCa = 0; withoutCa < LOOKS_WITHOUT_CA; ) {
       problem = await problemOf(() => caWorks(host, site));
@@ -196,11 +196,12 @@ async function untilCaWorks(host: Host, site: Site): Promise<void> {
     }
     throw problem;
   };
-  await within(host, 'startup', `the CA at ${site.hostname}, until it makes a signature`, look).catch(
-    (error: unknown) => {
-      throw isInterruption(error) ? error : (problem ?? error);
-    },
-  );
+  try {
+    await within(host, 'startup', `the CA at ${site.hostname}, until it makes a signature`, look);
+  } catch (error) {
+    if (isInterruption(error) || error === problem || !problem) throw error;
+    throw failure('ca-unwell', `${problem.message.replace(/\.$/, '')}; ${sentenceOf(error)}`);
+  }
 }
 
 function caNotStarted({ hostname }: Site, error: unknown): unknown {
