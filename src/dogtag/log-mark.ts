@@ -1,4 +1,5 @@
 import { open, readdir, stat } from 'node:fs/promises';
+import { isInterruption } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { instanceUnit } from './destroy.ts';
 
@@ -60,7 +61,9 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 async function textSince(file: string, mark: number): Promise<string> {
-  const handle = await open(file, 'r');
+  // Dogtag begins a new log at midnight, and may take away an old one at any time.
+  const handle = await open(file, 'r').catch(() => undefined);
+  if (!handle) return '';
   try {
     const { size } = await handle.stat();
     // A log that is shorter than before is another one.
@@ -75,10 +78,16 @@ async function textSince(file: string, mark: number): Promise<string> {
 
 async function journalSince(host: Host, { instance, cursor }: LogMark): Promise<string> {
   const since = cursor === undefined ? ['-n', '200'] : ['--after-cursor', cursor];
-  const { stdout } = await host.run(
-    'journalctl',
-    ['--quiet', '-o', 'cat', '-u', instanceUnit(instance), ...since],
-    { accept: [0, 1] },
-  );
-  return stdout.slice(-TAIL);
+  const text = await journalctl(host, ['-o', 'cat', '-u', instanceUnit(instance), ...since]);
+  return text.slice(-TAIL);
+}
+
+/** What journalctl(1) prints. That it cannot be asked must not make a failure of work that needs no journal. */
+async function journalctl(host: Host, args: readonly string[]): Promise<string> {
+  try {
+    return (await host.run('journalctl', ['--quiet', ...args], { accept: [0, 1] })).stdout;
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    return '';
+  }
 }
