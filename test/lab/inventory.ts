@@ -11,8 +11,8 @@ export type HostState = Readonly<Record<string, readonly string[]>>;
 
 /**
  * Logs, what belongs to the kernel and to systemd, and what the tests put there themselves. systemd's timers and
- * logrotate's memory change by themselves, and so does the list of who is logged in; hsperfdata_* is what any Java
- * leaves in /tmp.
+ * logrotate's memory change by themselves, and so does the list of who is logged in. Left out by their names are
+ * services' private folders, what any Java leaves in /tmp (hsperfdata_*), and libfaketime's shared memory.
  */
 const NOT_LOOKED_AT = [
   ...['/proc', '/sys', '/dev', '/var/log', '/run/log', '/run/systemd', '/run/udev', '/run/faults'],
@@ -27,7 +27,7 @@ const CONTENT_CHANGES = ['/run', '/tmp', '/var/tmp', '/dev/shm', '/etc/capstan/l
 
 function prune(paths: readonly string[]): string {
   const names = paths.map((path) => `-path ${path}`).join(' -o ');
-  return `\\( ${names} -o -name 'systemd-private-*' -o -name 'hsperfdata_*' \\) -prune -o`;
+  return `\\( ${names} -o -name 'systemd-private-*' -o -name 'hsperfdata_*' -o -name '*faketime_*' \\) -prune -o`;
 }
 
 /** A shell script for each kind of thing. `$pin`, `$module` and `$label` are the token's, `$mounts` further file systems. */
