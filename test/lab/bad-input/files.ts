@@ -25,7 +25,6 @@ const LOGS: readonly [string, string][] = [
   ['with a line break in its name', `${BAD}/log\n`],
   ['with an escape sequence in its name', `${BAD}/\u001b[2J`],
   ['of a name of 300 characters', `${BAD}/${long(300)}`],
-  ['of a path of 5000 characters', `${BAD}/${'folder/'.repeat(714)}log`],
   ['in the kernel', '/proc/sys/kernel/core_pattern'],
 ];
 
@@ -52,12 +51,9 @@ const BUNDLES: readonly [what: string, file: string, code: string, names?: strin
   ['over a folder', `${BAD}/folder`, 'output-file-exists'],
   ['through a link', `${BAD}/log-to-new`, 'output-file-exists'],
   ['in a folder that is not there', `${BAD}/none/bundle.tar.gz`, 'output-file-unusable'],
-  ['below a file', `${BAD}/good/bundle.tar.gz`, 'output-file-unusable'],
   ['that climbs up', `${BAD}/folder/../bundle.tar.gz`, 'output-file-unusable', '--output-file'],
-  ['that climbs up from here', '../tmp/bundle.tar.gz', 'output-file-unusable', '--output-file'],
   ['with a slash at its end', `${BAD}/bundle/`, 'output-file-unusable', '--output-file'],
   ['of a name of 300 characters', `${BAD}/${long(300)}`, 'output-file-unusable', BAD],
-  ['with a line break in its name', `${BAD}/bundle\n`, 'output-file-unusable', '--output-file'],
 ];
 
 const FROM_BUNDLES: readonly BadInput[] = BUNDLES.map(([what, file, code, names = file]) => ({

@@ -12,7 +12,6 @@ const NO_NAMES: readonly [string, string][] = [
   ['that begins with a hyphen', '-EXAMPLE.TEST'],
   ['with a part of 64 characters', `${long(64, 'A')}.TEST`],
   ['that ends in a number', 'EXAMPLE.123'],
-  ['with an underscore', 'MY_EXAMPLE.TEST'],
   ['that is an LDAP filter', '*)(OBJECTCLASS=*).TEST'],
   ['with an asterisk', '*.TEST'],
   ['that goes on as another name', 'EXAMPLE.TEST,O=EVIL'],
@@ -29,7 +28,6 @@ const NO_NAMES: readonly [string, string][] = [
 /** What no option takes, whatever it is for. */
 const UNPRINTABLE: readonly [string, string][] = [
   ['with a line break', 'EXAMPLE\nO=EVIL.TEST'],
-  ['with a carriage return', 'EXAMPLE\r.TEST'],
   ['with an escape sequence', '\u001b[31mEXAMPLE.TEST'],
   ['with a line separator', 'EXAMPLE\u2028.TEST'],
   ['that turns the direction of writing', 'EXAMPLE\u202e.TEST'],
@@ -86,25 +84,20 @@ const HOSTS = [
 ];
 
 /** Bytes that are no UTF-8 come from a shell; no string of JavaScript holds them. */
-const BYTES: readonly BadInput[] = ['--realm', '--domain', '--hostname', '--token-name', '--ca-subject'].map(
-  (option) => ({
-    what: `${option} of bytes that are not UTF-8`,
-    as: ['bash', '-c', `shift; exec capstan "$@" ${option} "$(printf 'EX\\377MPLE')"`, 'bash'],
-    argv: install({ [option]: undefined }),
-    code: 'option-unprintable',
-    names: option,
-  }),
-);
+const BYTES: readonly BadInput[] = ['--realm', '--token-name', '--ca-subject'].map((option) => ({
+  what: `${option} of bytes that are not UTF-8`,
+  as: ['bash', '-c', `shift; exec capstan "$@" ${option} "$(printf 'EX\\377MPLE')"`, 'bash'],
+  argv: install({ [option]: undefined }),
+  code: 'option-unprintable',
+  names: option,
+}));
 
 const NO_DNS: readonly [string, string][] = [
   ['that is empty', ''],
-  ['of a blank', ' '],
   ['without an equals sign', 'Certificate Authority'],
   ['with an empty part', 'CN=CA,,O=X'],
-  ['that ends in a comma', 'CN=CA,O=X,'],
   ['with a part without a type', 'CN=CA,=X'],
   ['with a type that is none', 'CN=CA,O O=X'],
-  ['without a value', 'CN=CA,O='],
   ['with a semicolon', 'CN=CA;O=X'],
   ['in quotes', 'CN="CA",O=X'],
   ['in hexadecimal', 'CN=#0403,O=X'],
@@ -118,7 +111,6 @@ const NO_SUBJECTS: readonly [string, string][] = [
   ['of a type that Dogtag does not know', 'CN=CA,FOO=X'],
   ['of an object identifier', 'CN=CA,1.2.3.4=X'],
   ['of a country that is none', 'CN=CA,C=Germany'],
-  ['of a country in lower case', 'CN=CA,C=de'],
   ['of a domain component outside ASCII', 'CN=CA,DC=\u00e4'],
   ['of a mail address outside ASCII', 'CN=CA,E=\u00e4@example.test'],
   ['of 65 characters', `CN=CA,O=${long(65)}`],

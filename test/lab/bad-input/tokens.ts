@@ -41,7 +41,6 @@ const LABELS: readonly BadInput[] = [
     '--token-name',
   ),
   label('of 33 bytes', long(33)),
-  label('of 33 bytes of UTF-8', `${'ä'.repeat(16)}x`),
   label('with a colon', 'my:token'),
   label('with a semicolon', `${TOKEN_NAME};/lib/evil.so`),
   label('of the internal token', 'Internal Key Storage Token'),
@@ -62,7 +61,6 @@ const LIBRARIES: readonly BadInput[] = [
   before('a library without a name', { '--library-path': '' }, 'option-missing', '--library-path'),
   library('that climbs up', '/usr/lib/../lib/softhsm/libsofthsm2.so', 'library-path-invalid'),
   library('that climbs up from here', '../usr/lib/softhsm/libsofthsm2.so', 'library-path-invalid'),
-  library('that ends in a slash', '/usr/lib/softhsm/', 'library-path-invalid'),
   checked('a library of a relative path', { '--library-path': 'x.so' }, 'library-path-invalid', 'x.so'),
   checked(
     'a library of an address',
@@ -96,7 +94,7 @@ const PINS: readonly BadInput[] = [
   { ...pin('that is wrong', 'good', 'pin-incorrect', 'PIN'), alone: true },
 ];
 
-const WRONG_TIMES = ['', '0', '-1', '1e3', '100000', '10s', '\u0661\u0660'];
+const WRONG_TIMES = ['', '0', '1e3', '\u0661\u0660'];
 
 const TIMES: readonly BadInput[] = [
   ...WRONG_TIMES.map((time) => ({
