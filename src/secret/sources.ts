@@ -137,6 +137,7 @@ export function flawOfRequest(
   const { shortest = 1 } = request;
   const flaw = value === '' ? 'is empty' : flawOfSecret(value);
   if (flaw) return refusal('secret-unusable', `The ${what} ${flaw}.`, 'Choose one of printable characters.');
+  // Seen with 389-ds 1.4.4: after dscreate with {CLEAR}word the password is word.
   if (request.chosen && /^\{[^}]+\}/.test(value)) {
     return refusal(
       'secret-unusable',
