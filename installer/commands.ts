@@ -37,6 +37,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/support-bundle.ts'),
   },
   {
+    name: 'token',
+    summary: 'move a token of SoftHSM to another host as one encrypted file, for rehearsals',
+    load: () => import('./commands/token.ts'),
+  },
+  {
     name: 'uninstall',
     summary: 'remove the server from this host; the keys stay on the token unless asked otherwise',
     load: () => import('./commands/uninstall.ts'),

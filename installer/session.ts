@@ -37,9 +37,9 @@ export interface Session {
 /** The name of the lock that every run has that changes this machine. */
 const LOCK = '/var/lib/capstan';
 
-/** Where the log of a command lies unless --log-file names another place. */
+/** Where the log of a command lies unless --log-file names another place; a sub-command's follows a hyphen. */
 export function logFileOf(command: string): string {
-  return `/var/log/capstan/${command}.log`;
+  return `/var/log/capstan/${command.replaceAll(' ', '-')}.log`;
 }
 
 /**

@@ -35,26 +35,33 @@ export function tokenOptions(command: Command): Command {
  *   `library-path-twice`
  */
 export async function readToken(values: TokenValues, asker: Asker | undefined): Promise<TokenChoice> {
-  const { tokenName, libraryPath, tokenLibraryPath } = values;
+  const { tokenName: given } = values;
   return together<TokenChoice>(
     {
       label: () =>
         readField(
-          { option: '--token-name', what: 'token name', given: tokenName, parse: nonempty('--token-name') },
+          { option: '--token-name', what: 'token name', given, parse: nonempty('--token-name') },
           asker,
         ),
-      libraryPath: () =>
-        readField(
-          {
-            option: '--library-path',
-            what: 'PKCS#11 library path',
-            given: onePath(libraryPath, tokenLibraryPath),
-            parse: parseLibraryPath,
-          },
-          asker,
-        ),
+      libraryPath: () => readLibraryPath(values, asker),
     },
     asker !== undefined,
+  );
+}
+
+/**
+ * The PKCS#11 library that the options name, or the person.
+ * @throws CapstanError `option-missing`, `option-unprintable`, `option-too-long`, `library-path-invalid`,
+ *   `library-path-twice`
+ */
+export async function readLibraryPath(
+  { libraryPath, tokenLibraryPath }: TokenValues,
+  asker: Asker | undefined,
+): Promise<string> {
+  const given = onePath(libraryPath, tokenLibraryPath);
+  return readField(
+    { option: '--library-path', what: 'PKCS#11 library path', given, parse: parseLibraryPath },
+    asker,
   );
 }
 

@@ -1,0 +1,114 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type CapstanError, refusal } from '../errors.ts';
+import { pathExists } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { withModule } from '../hsm/module.ts';
+import type { ModuleRequest } from '../hsm/module-process.ts';
+import type { TokenFacts } from '../hsm/protocol.ts';
+import { requireSoftHsm, softHsmStore } from '../hsm/softhsm.ts';
+import { folderOf, readTokenFolder } from '../hsm/softhsm-folder.ts';
+import { libraryPath, selectToken } from '../hsm/token.ts';
+import { sealToken, type TokenContent } from '../hsm/token-file.ts';
+import { PKI_USER, type Report, type TokenChoice } from './site.ts';
+import { interrupted, refuseOthersThanRoot, stepper, type TokenMove } from './token-move.ts';
+
+/** What an export was asked for. */
+export interface TokenExport extends TokenMove {
+  token: TokenChoice;
+}
+
+/**
+ * Writes a token of SoftHSM with all its objects into one new file, encrypted and authenticated. Private objects are
+ * encrypted with the token's PINs besides, by SoftHSM. The token is not changed, and no PIN is tried.
+ * @throws CapstanError `not-root`, `library-path-invalid`, `token-not-softhsm`, `token-not-found`, `token-ambiguous`,
+ *   `token-folder-missing`, `token-folder-strange`, `token-busy`, `token-too-large`, `output-file-exists`,
+ *   `output-file-unusable`, `interrupted`, those of {@link softHsmStore} and the codes of {@link withModule}
+ */
+export async function exportToken(host: Host, request: TokenExport): Promise<Report> {
+  const { token, file, passphrase, listen, as = { user: PKI_USER } } = request;
+  refuseOthersThanRoot();
+  await refuseTaken(file);
+  const step = stepper(host, listen, [
+    ['token', `Look at the token ${token.label}`],
+    ['folder', 'Read its folder'],
+    ['file', `Write ${file}`],
+  ]);
+  const module = { libraryPath: libraryPath(token.libraryPath), ...as };
+  const facts = await step('token', () =>
+    withModule(host, module, async (library) => {
+      requireSoftHsm(module.libraryPath, library.facts);
+      const found = selectToken(await library.tokens(), token.label);
+      requireSoftHsm(module.libraryPath, library.facts, found);
+      return found;
+    }),
+  );
+  const content = await step('folder', () => contentOf(host, module, facts));
+  await step('file', async () => writeNew(file, await sealToken(content, passphrase), host.signal));
+  return exportReport(file, content);
+}
+
+async function contentOf(
+  host: Host,
+  module: ModuleRequest,
+  { label, serial }: TokenFacts,
+): Promise<TokenContent> {
+  const store = await softHsmStore(host, module);
+  const folder = await folderOf(store, serial);
+  host.log.write(`the token ${label}, serial ${serial}, is in ${store.folder}/${folder}`);
+  return { label, serial, folder, backend: store.backend, files: await readTokenFolder(store, folder) };
+}
+
+function exportReport(file: string, { label, serial, files }: TokenContent): Report {
+  return {
+    title: `The token ${label} is in ${file}.`,
+    facts: [
+      { name: 'Serial', value: serial },
+      { name: 'Objects', value: String(files.filter(({ path }) => /-.*\.object$/.test(path)).length) },
+    ],
+    next: [
+      `Take the file to the other host, and there: capstan token import --input-file ${file}`,
+      'From now on the two are copies: what is made on one of them is not on the other.',
+      'Delete the file when it is there. It holds the keys of the token, under the passphrase and the PIN.',
+    ],
+  };
+}
+
+/**
+ * Refuses the name of a new file that is taken.
+ * @throws CapstanError `output-file-exists`
+ */
+export async function refuseTaken(path: string): Promise<void> {
+  if (await pathExists(path)) throw taken(path);
+}
+
+function taken(path: string): CapstanError {
+  return refusal(
+    'output-file-exists',
+    `There is something at ${path} already; an export overwrites nothing.`,
+    'Name another file with --output-file.',
+  );
+}
+
+/** Writes a file that must not be there, for its owner alone; on disk when this returns, or gone when it fails. */
+async function writeNew(path: string, content: Buffer, signal: AbortSignal): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  let output: FileHandle | undefined;
+  try {
+    output = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    // The file is new, but a default access list of its folder may have opened it.
+    await output.chmod(0o600);
+    await output.writeFile(content, { signal });
+    await output.sync();
+  } catch (error) {
+    if (output) await unlink(path).catch(() => {});
+    if (signal.aborted) throw interrupted();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw taken(path);
+    const why = `The token cannot be written to ${path}: ${message}`;
+    const next = 'Name a new file in a folder that is there and has room, with --output-file.';
+    throw refusal('output-file-unusable', why, next, error);
+  } finally {
+    await output?.close();
+  }
+}
