@@ -1,6 +1,5 @@
 /** The first server on a network HSM: interrupted and taken back, installed, cut off from its HSM, brought back. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { labHsm } from '../../src/lab/lab.ts';
 import {
   freshLab,
@@ -71,15 +70,73 @@ test('the CA is built on the network HSM', async () => {
   expect(await unwell()).toEqual([]);
 });
 
-test('status tells a CA that lost its HSM, which Dogtag itself calls running, and one that has it back', async () => {
-  await labHsm(machine, LAB, 'stop');
-  expect(await sh('ca1', 'curl -s http://ca1.example.test:8080/ca/admin/ca/getStatus')).toContain(
-    '<Status>running</Status>',
+/** Since when each service runs, and as which process. */
+function services(): Promise<string> {
+  return sh(
+    'ca1',
+    'systemctl show -p Id -p MainPID -p ActiveEnterTimestampMonotonic dirsrv@EXAMPLE-TEST pki-tomcatd@pki-tomcat certmonger',
   );
-  expect(await unwell()).toEqual(['CA signature']);
-  await labHsm(machine, LAB, 'start');
-  await sh('ca1', 'systemctl restart pki-tomcatd@pki-tomcat', { deadline: 120 });
-  const until = Date.now() + 120_000;
-  while ((await unwell()).length > 0 && Date.now() < until) await sleep(2000);
+}
+
+async function restart(accept: number): Promise<unknown> {
+  const argv = ['capstan', 'restart', '--output', 'json'];
+  const { stdout } = await inHost('ca1', argv, { accept: [accept], deadline: 400 });
+  return lastEvent(stdout);
+}
+
+describe('a CA that lost its HSM, which Dogtag itself calls running', () => {
+  test('is told by status, with the reason and the way back', async () => {
+    await labHsm(machine, LAB, 'stop');
+    expect(await sh('ca1', 'curl -s http://ca1.example.test:8080/ca/admin/ca/getStatus')).toContain(
+      '<Status>running</Status>',
+    );
+    expect(await unwell()).toEqual([`token ${await value('token-name')}`, 'CA signature']);
+    expect((await inHost('ca1', ['capstan', 'status'], { accept: [1], deadline: 200 })).stdout).toMatch(
+      /1\. Bring the HSM back.*\n.*2\. "capstan restart"/,
+    );
+  });
+
+  test('is not touched while the HSM is away', async () => {
+    const before = await services();
+    expect(await restart(2)).toMatchObject({
+      type: 'error',
+      code: 'preflight-failed',
+      failures: [{ code: 'hsm-unavailable' }],
+    });
+    expect(await services()).toBe(before);
+  });
+
+  test('is not restarted with a PIN that the token refuses', async () => {
+    const before = await services();
+    await labHsm(machine, LAB, 'start');
+    await sh(
+      'ca1',
+      "cp -p /etc/pki/pki-tomcat/password.conf /root/kept; sed -i 's/^hardware-.*/&-wrong/' /etc/pki/pki-tomcat/password.conf",
+    );
+    expect(await restart(2)).toMatchObject({ type: 'error', failures: [{ code: 'pin-incorrect' }] });
+    await sh('ca1', 'mv /root/kept /etc/pki/pki-tomcat/password.conf');
+    expect(await services()).toBe(before);
+  });
+
+  test('is brought back by restart, which then finds nothing to do', async () => {
+    expect(await unwell()).toEqual(['CA signature']);
+    expect(await restart(0)).toMatchObject({ type: 'result', title: 'The server ca1.example.test is back.' });
+    expect(await unwell()).toEqual([]);
+    const before = await services();
+    expect(await restart(0)).toMatchObject({
+      type: 'result',
+      title: 'The server ca1.example.test is well; there was nothing to do.',
+    });
+    expect(await services()).toBe(before);
+  });
+});
+
+test('restart brings back a server that was stopped, and a CA that Dogtag disabled', async () => {
+  await sh(
+    'ca1',
+    'systemctl stop pki-tomcatd@pki-tomcat dirsrv@EXAMPLE-TEST certmonger; pki-server subsystem-disable -i pki-tomcat ca',
+    { deadline: 120 },
+  );
+  expect(await restart(0)).toMatchObject({ type: 'result', title: 'The server ca1.example.test is back.' });
   expect(await unwell()).toEqual([]);
 });
