@@ -172,7 +172,8 @@ async function readRequest({ host, asker }: Circumstances, values: Values): Prom
   const parts = await together(
     {
       site: async () => {
-        const site = await readSite(values, asker, await fullHostName(host));
+        const system = values.hostname === undefined ? await fullHostName(host) : undefined;
+        const site = await readSite(values, asker, system);
         return { ...site, ...(await readSubjects(values, site.realm)) };
       },
       token: () => readToken(values, asker),

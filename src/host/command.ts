@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { execa, type Options } from 'execa';
+import type { Options } from 'execa';
 import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
 import { lineRedactor, redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
@@ -76,6 +76,8 @@ const SETTLING = 2000;
 export function commandRunner(host: CommandHost): Run {
   const { log, signal } = host;
   return async (file, args, options = {}) => {
+    // Loaded with the first program: that takes longer than all else before the refusal of a wrong option.
+    const { execa } = await import('execa');
     // A quick program might do its work before it is ended.
     if (signal.aborted) throw interrupted(file);
     const shown = redact([file, ...args].map(quoted).join(' '));
