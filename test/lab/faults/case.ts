@@ -39,7 +39,6 @@ export function caseFault(one: Case): Fault {
       const { fault, where } = one;
       const notes: string[] = [];
       const flaws = await judged(one, context, notes);
-      if (flaws.length === 0 && one.way !== 'resume' && !one.prepare) context.blankAgain();
       const seconds = (performance.now() - begun) / 1000;
       await context.tell({ fault, where, flaws, notes, seconds });
     },
@@ -61,19 +60,17 @@ async function judged(one: Case, context: Context, notes: string[]): Promise<str
   }
   const flaws = one.ends ? flawsOfEnd(struck, one.ends) : [];
   flaws.push(...((await one.repair?.(struck)) ?? []));
-  if (one.way === 'itself') return [...flaws, ...(await flawsOfItself(struck, before, context))];
-  const second = await (one.way === 'resume' ? resume(one.wayBlows) : undo(one.wayBlows));
-  notes.push(`--${one.way} took ${second.seconds.toFixed(1)} s`);
-  flaws.push(...flawsOfEnd(second, { exit: 0 }));
-  return [
-    ...flaws,
-    ...(await (one.way === 'resume' ? flawsOfServer(context.reference) : flawsOfBlank(before))),
-  ];
+  const installed = one.way === 'itself' ? struck.exit === 0 : one.way === 'resume';
+  if (one.way === 'itself') flaws.push(...flawsOfEnd(struck, { exit: installed ? 0 : (struck.exit ?? 1) }));
+  else flaws.push(...(await wayOn(one, notes)));
+  flaws.push(...(await (installed ? flawsOfServer(context.reference) : flawsOfBlank(before))));
+  if (flaws.length === 0 && !installed && !one.prepare) context.blankAgain();
+  return flaws;
 }
 
-/** Of a run that had to find its way alone: through, or all the way back. */
-async function flawsOfItself(struck: Run, before: Parameters<typeof flawsOfBlank>[0], context: Context) {
-  if (struck.exit === 0)
-    return [...flawsOfEnd(struck, { exit: 0 }), ...(await flawsOfServer(context.reference))];
-  return [...flawsOfEnd(struck, { exit: struck.exit ?? 1 }), ...(await flawsOfBlank(before))];
+/** Resumes or undoes. @returns what is wrong with that run */
+async function wayOn(one: Case, notes: string[]): Promise<string[]> {
+  const second = await (one.way === 'resume' ? resume(one.wayBlows) : undo(one.wayBlows));
+  notes.push(`--${one.way} took ${second.seconds.toFixed(1)} s`);
+  return flawsOfEnd(second, { exit: 0 });
 }
