@@ -44,8 +44,12 @@ export async function exportToken(host: Host, request: TokenExport): Promise<Rep
     }),
   );
   const content = await step('folder', () => contentOf(host, module, facts));
-  await step('file', async () => writeNew(file, await sealToken(content, passphrase), host.signal));
-  return exportReport(file, content);
+  const bytes = await step('file', async () => {
+    const sealed = await sealToken(content, passphrase);
+    await writeNew(file, sealed, host.signal);
+    return sealed.length;
+  });
+  return exportReport(file, content, bytes);
 }
 
 async function contentOf(
@@ -59,12 +63,12 @@ async function contentOf(
   return { label, serial, folder, backend: store.backend, files: await readTokenFolder(store, folder) };
 }
 
-function exportReport(file: string, { label, serial, files }: TokenContent): Report {
+function exportReport(file: string, { label, serial, files }: TokenContent, bytes: number): Report {
   return {
     title: `The token ${label} is in ${file}.`,
     facts: [
       { name: 'Serial', value: serial },
-      { name: 'Objects', value: String(files.filter(({ path }) => /-.*\.object$/.test(path)).length) },
+      { name: 'Files', value: `${files.length}, in ${Math.ceil(bytes / 1024)} KiB` },
     ],
     next: [
       `Take the file to the other host, and there: capstan token import --input-file ${file}`,

@@ -8,6 +8,7 @@
  *   SHIM_NARROW    "mechanism maxKeySize" (hex, decimal)
  *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList or C_FindObjects: the function that never returns
  *   SHIM_LOGIN_RV  what C_Login returns instead of trying, hex
+ *   SHIM_MAKER     what the library calls its manufacturer, as one in between does
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -28,6 +29,15 @@ static unsigned long hex(const char *name) {
 static void hang_if(const char *function) {
   const char *name = getenv("SHIM_HANGS");
   if (name && !strcmp(name, function)) for (;;) pause();
+}
+
+static CK_RV get_info(CK_INFO_PTR info) {
+  CK_RV rv = real->C_GetInfo(info);
+  const char *maker = getenv("SHIM_MAKER");
+  if (rv != CKR_OK || !maker) return rv;
+  memset(info->manufacturerID, ' ', sizeof info->manufacturerID);
+  memcpy(info->manufacturerID, maker, strnlen(maker, sizeof info->manufacturerID));
+  return rv;
 }
 
 static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info) {
@@ -84,6 +94,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   CK_C_GetFunctionList get = library ? (CK_C_GetFunctionList)dlsym(library, "C_GetFunctionList") : NULL;
   if (!get || get(&real) != CKR_OK) return CKR_GENERAL_ERROR;
   functions = *real;
+  functions.C_GetInfo = get_info;
   functions.C_GetTokenInfo = token_info;
   functions.C_Login = login;
   functions.C_GetMechanismList = mechanism_list;
