@@ -145,7 +145,8 @@ async function requireToken(host: Host, { token }: Site, pin: Secret | undefined
     await tokenAnswers(host, token, pin);
   } catch (error) {
     if (!(error instanceof CapstanError) || isInterruption(error)) throw error;
-    throw failure(error.code, `the token cannot be used: ${error.message}`, error.next);
+    const next = ['Bring the HSM or the way to it back.', error.next].filter(Boolean).join(' ');
+    throw failure(error.code, `the token cannot be used: ${error.message}`, next);
   }
 }
 
