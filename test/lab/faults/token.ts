@@ -94,6 +94,8 @@ async function theUndoWaitsForTheHsm(struck: Run): Promise<string[]> {
 
 const WRONG = '/run/faults/wrong-pin';
 const LOGINS = '/run/faults/logins';
+/** Written by root's processes and by pkiuser's. */
+const EMPTY_LOGINS = `: > ${LOGINS}; chmod 666 ${LOGINS}`;
 
 /** A wrong PIN at the resume is tried once, changes nothing, and the right one works. */
 export function wrongPin(steps: readonly UsualStep[]): Fault {
@@ -109,7 +111,7 @@ export function wrongPin(steps: readonly UsualStep[]): Fault {
       changes['--library-path'] = await putModule(HOST, 'counts.so', { source: 'shim', settings });
       await sh(
         HOST,
-        `mkdir -p /run/faults; chmod 711 /run/faults; umask 077; echo wrong-pin-1234 > ${WRONG}
+        `mkdir -p /run/faults; chmod 711 /run/faults; ${EMPTY_LOGINS}; umask 077; echo wrong-pin-1234 > ${WRONG}
          echo ${changes['--library-path']} > /etc/capstan/lab/library-path`,
       );
     },
@@ -122,7 +124,7 @@ export function wrongPin(steps: readonly UsualStep[]): Fault {
 
 async function wrongPinIsRefused(): Promise<string[]> {
   const flaws = await refusedWithoutChange(async () => {
-    await sh(HOST, `: > ${LOGINS}; chmod 666 ${LOGINS}`);
+    await sh(HOST, EMPTY_LOGINS);
     return resume({}, { '--token-password-file': WRONG });
   }, 'pin-incorrect');
   const tried = (await sh(HOST, `cat ${LOGINS}`)).length;
