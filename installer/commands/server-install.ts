@@ -131,12 +131,12 @@ async function reportOf(way: Way, circumstances: Circumstances): Promise<Report>
 
 async function undo({ values, session, host, asker }: Circumstances): Promise<Report> {
   const { uninstall } = await import('../../src/flow/uninstall.ts');
+  const wanted = tokenSecret(values);
+  const pinFrom = async (from: SecretPlaces) => (await collectSecrets({ pin: wanted }, from)).pin;
   const places = placesOf(values, undefined, host.signal);
-  const pinFrom = async (from: SecretPlaces) =>
-    (await collectSecrets({ pin: tokenSecret(values) }, from)).pin;
   return uninstall(host, {
     token: 'purge',
-    pin: () => (isGiven(tokenSecret(values), places) ? pinFrom(places) : Promise.resolve(undefined)),
+    pin: isGiven(wanted, places) ? await pinFrom(places) : undefined,
     askPin: asker && (() => pinFrom(placesOf(values, asker, host.signal))),
     listen: session.view.listen,
   });

@@ -60,13 +60,14 @@ export function command(): Command {
 
 async function run(values: Values, session: Session): Promise<undefined> {
   const host = await session.takeHost();
+  const pin = await givenPin(values, session.signal);
   const { installedServer } = await import('../../src/flow/site.ts');
   const { site } = await installedServer();
   if (!values.unattended) await confirm(site, values, session);
   const { uninstall } = await import('../../src/flow/uninstall.ts');
   const report = await uninstall(host, {
     token: values.purgeToken ? 'purge' : values.keepToken ? 'keep' : undefined,
-    pin: () => givenPin(values, session.signal),
+    pin,
     listen: session.view.listen,
   });
   session.view.result(report);
@@ -75,6 +76,13 @@ async function run(values: Values, session: Session): Promise<undefined> {
 async function givenPin(values: Values, signal: AbortSignal): Promise<Secret | undefined> {
   const { tokenPasswordFile, allowExposedPasswordFiles } = values;
   if (tokenPasswordFile === undefined) return undefined;
+  if (!values.purgeToken) {
+    throw refusal(
+      'option-unused',
+      '--token-password-file names the password for deleting objects from the token, but --purge-token is not given.',
+      'Give both, or none of them.',
+    );
+  }
   const { pin } = await collectSecrets(
     { pin: tokenSecret({ tokenPasswordFile }) },
     { readInput: () => readStandardInput(signal), exposedFiles: allowExposedPasswordFiles },

@@ -6,7 +6,7 @@ import { type DogtagProfile, dogtagProfile, parseDogtagVersion } from '../dogtag
 import { failure, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { suffixOf } from '../names/domain.ts';
-import { isUnfinished, type JournalFile, readJournal } from '../plan/journal.ts';
+import { isUnfinished, type JournalFile, readJournal, unreadable } from '../plan/journal.ts';
 import type { Secret } from '../secret/secret.ts';
 
 /** The name of the flow that builds the first server, in its journal and on the command line. */
@@ -77,7 +77,7 @@ export function siteFacts(site: Site): Site {
 export async function unfinishedServer(): Promise<{ journal: JournalFile; site: Site } | undefined> {
   const journal = await readJournal(JOURNAL);
   if (!journal || !isUnfinished(journal)) return undefined;
-  return { journal, site: journal.journal.site as unknown as Site };
+  return { journal, site: siteOf(journal) };
 }
 
 /**
@@ -99,7 +99,18 @@ export async function installedServer(): Promise<{ journal: JournalFile; site: S
       'Install one with "capstan server-install".',
     );
   }
-  return { journal, site: journal.journal.site as unknown as Site };
+  return { journal, site: siteOf(journal) };
+}
+
+/** The site in a journal. @throws CapstanError `journal-unreadable` */
+function siteOf({ path, journal }: JournalFile): Site {
+  const { token, keySize, ...names } = journal.site as Partial<Site>;
+  const { realm, domain, hostname, caSubject, subjectBase } = names;
+  const words = [realm, domain, hostname, caSubject, subjectBase, token?.label, token?.libraryPath];
+  if (words.every((word) => typeof word === 'string' && word !== '') && typeof keySize === 'number') {
+    return journal.site as unknown as Site;
+  }
+  throw unreadable(path, 'it does not name the server that was installed');
 }
 
 /** Dogtag's own statement of its release: quicker than `pki --version`, which starts Java and resolves the host name. */

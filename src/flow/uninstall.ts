@@ -14,8 +14,8 @@ import { mayHoldObjects, onToken } from './token.ts';
 export interface UninstallOptions {
   /** What to do with the token objects that the installation made; an unfinished one must be told. */
   token: 'purge' | 'keep' | undefined;
-  /** The token's PIN as it was given, if it was. Only asked for where objects are to be deleted. */
-  pin: () => Promise<Secret | undefined>;
+  /** The token's PIN as it was given, if it was; it takes part in a purge only. */
+  pin: Secret | undefined;
   /** Asks a person for it, where it was not given and Dogtag keeps none any more. */
   askPin?: (() => Promise<Secret>) | undefined;
   listen: Listener;
@@ -76,7 +76,7 @@ function removedReport({ hostname, token }: Site, hadObjects: boolean, purged: b
 /** The PIN for a purge, tried before anything is removed: of the objects on the token only the journal knows. */
 async function purgePin(host: Host, site: Site, options: UninstallOptions): Promise<Secret> {
   const { label } = site.token;
-  const known = (await options.pin()) ?? (await keptPin(label)) ?? (await options.askPin?.());
+  const known = options.pin ?? (await keptPin(label)) ?? (await options.askPin?.());
   if (!known) throw pinMissing(label);
   const check: Check = {
     id: 'token',

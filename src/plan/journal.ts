@@ -1,6 +1,6 @@
 import { link, readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { failure, refusal } from '../errors.ts';
+import { type CapstanError, refusal } from '../errors.ts';
 import { pathExists, removeEmptyFolder, removeFile, writeFileAtomically } from '../host/files.ts';
 import { redact } from '../secret/redaction.ts';
 import type { Facts } from './step.ts';
@@ -183,14 +183,34 @@ function text(journal: Journal): string {
 function isJournal(value: unknown): value is Journal {
   const journal = value as Journal;
   return (
-    typeof journal === 'object' &&
-    journal !== null &&
+    isObject(journal) &&
     journal.version === 1 &&
     typeof journal.flow === 'string' &&
-    typeof journal.site === 'object' &&
-    Array.isArray(journal.runs) &&
-    Array.isArray(journal.steps)
+    typeof journal.started === 'string' &&
+    isObject(journal.site) &&
+    areStrings(journal.runs) &&
+    Array.isArray(journal.steps) &&
+    journal.steps.every(isEntry)
   );
+}
+
+const STATES: readonly StepState[] = ['applying', 'done', 'undoing', 'undone'];
+
+function isEntry(entry: JournalEntry): boolean {
+  return (
+    isObject(entry) &&
+    areStrings([entry.id, entry.at]) &&
+    STATES.includes(entry.state) &&
+    isObject(entry.facts)
+  );
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function areStrings(values: unknown): boolean {
+  return Array.isArray(values) && values.every((value) => typeof value === 'string');
 }
 
 function alreadyRunning(path: string) {
@@ -201,8 +221,9 @@ function alreadyRunning(path: string) {
   );
 }
 
-function unreadable(path: string, why: string) {
-  return failure(
+/** The refusal of a journal that cannot be worked with. @param why the end of the sentence */
+export function unreadable(path: string, why: string): CapstanError {
+  return refusal(
     'journal-unreadable',
     `The journal ${path} cannot be read: ${why}.`,
     'Keep the file; it tells what was changed on this host.',

@@ -104,6 +104,27 @@ export const UNFINISHED: readonly BadInput[] = [
     checked: true,
   },
   bad(
+    'to undo with a PIN of two lines',
+    [...START, '--undo', '--token-password-file', `${BAD}/two`],
+    'secret-file-unusable',
+    `${BAD}/two`,
+  ),
+  bad(
+    'to remove it with a PIN that nothing needs',
+    ['uninstall', '--unattended', '--output', 'json', '--keep-token', ...PIN],
+    'option-unused',
+    '--token-password-file',
+  ),
+  bad(
+    'to remove it with a PIN of two lines',
+    [
+      ...['uninstall', '--unattended', '--output', 'json', '--purge-token'],
+      ...['--token-password-file', `${BAD}/two`],
+    ],
+    'secret-file-unusable',
+    `${BAD}/two`,
+  ),
+  bad(
     'to remove it without being asked',
     ['uninstall', '--output', 'json', '--keep-token'],
     'confirmation-missing',

@@ -59,6 +59,21 @@ it('is gone after its removal, and missing is no error', async () => {
 it.each([
   ['not JSON', '{"version": 1'],
   ['of another version', JSON.stringify({ version: 2, flow: 'x', site: {}, steps: [] })],
+  [
+    'without a site',
+    JSON.stringify({ version: 1, flow: 'x', started: 'x', runs: [], site: null, steps: [] }),
+  ],
+  [
+    'with a step that is none',
+    JSON.stringify({ version: 1, flow: 'x', started: 'x', runs: [], site: {}, steps: [null] }),
+  ],
+  [
+    'with a step in no known state',
+    JSON.stringify({
+      ...{ version: 1, flow: 'x', started: 'x', runs: [], site: {} },
+      steps: [{ id: 'a', at: 'x', state: 'maybe', facts: {} }],
+    }),
+  ],
   ['without steps', JSON.stringify({ version: 1, flow: 'x', site: {} })],
   ['not an object', 'null'],
 ])('is refused when it is %s, and left as it is', async (_what, content) => {
@@ -66,6 +81,7 @@ it.each([
   writeFileSync(path, content);
   await expect(readJournal(path)).rejects.toMatchObject({
     code: 'journal-unreadable',
+    exit: 2,
     message: expect.stringContaining(path),
   });
   expect(readFileSync(path, 'utf8')).toBe(content);
