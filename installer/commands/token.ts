@@ -116,7 +116,8 @@ function moveOptions(command: Command, name: string, passphrase: string): Comman
 async function runExport(values: Values, session: Session): Promise<undefined> {
   const host = session.openHost();
   const asker = askerFor(values, session.signal);
-  const { installedToken } = await import('../../src/flow/token-move.ts');
+  const { installedToken, refuseOthersThanRoot } = await import('../../src/flow/token-move.ts');
+  refuseOthersThanRoot();
   const { exportToken, refuseTaken } = await import('../../src/flow/token-export.ts');
   const given = await together(
     {
@@ -143,7 +144,8 @@ async function runExport(values: Values, session: Session): Promise<undefined> {
 async function runImport(values: Values, session: Session): Promise<undefined> {
   const host = await session.takeHost();
   const asker = askerFor(values, session.signal);
-  const { installedToken } = await import('../../src/flow/token-move.ts');
+  const { installedToken, refuseOthersThanRoot } = await import('../../src/flow/token-move.ts');
+  refuseOthersThanRoot();
   const { importToken } = await import('../../src/flow/token-import.ts');
   const given = await together(
     {
