@@ -16,6 +16,8 @@ const LEFTOVERS =
 
 /** What is wrong with a host that should be a whole server, a line each; none where all is as it should be. */
 export async function flawsOfServer(reference?: HostState): Promise<string[]> {
+  if ((await sh(HOST, 'ls /var/lib/capstan/server.json 2>/dev/null || true')) === '')
+    return ['there is no server'];
   const state = await look();
   return [
     ...(await unwell()).map((name) => `status: ${name} is not well`),
