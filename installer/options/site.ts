@@ -97,6 +97,7 @@ export function dsSecret({ dsPassword, dsPasswordFile }: SiteValues): SecretRequ
     option: '--ds-password',
     shortest: SHORTEST_PASSWORD,
     chosen: true,
+    ofDirectory: true,
     value: dsPassword,
     file: dsPasswordFile,
   };
@@ -109,6 +110,7 @@ export function adminSecret({ adminPassword, adminPasswordFile }: SiteValues): S
     option: '--admin-password',
     shortest: SHORTEST_PASSWORD,
     chosen: true,
+    ofDirectory: true,
     value: adminPassword,
     file: adminPasswordFile,
   };

@@ -1,11 +1,11 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { type CapstanError, failure, refusal } from '../errors.ts';
+import { failure, refusal } from '../errors.ts';
 import { type Exhibit, gatherer } from '../host/evidence.ts';
 import type { Host } from '../host/host.ts';
+import { createNewFile } from '../host/new-file.ts';
 import { type TarFile, tarBlocks } from '../host/tar.ts';
 import type { Listener } from '../plan/step.ts';
 import { version } from '../version.ts';
@@ -33,7 +33,8 @@ export async function supportBundle(host: Host, { file, listen }: BundleOptions)
   const made = new Date();
   const name = `capstan-support-${hostname().replace(/[^\w.-]/g, '_')}-${stamp(made)}`;
   const path = file ?? `${FOLDER}/${name}.tar.gz`;
-  const output = await createOutput(path);
+  // Before anything is gathered: who named an unusable file should not wait for that.
+  const output = await createNewFile(path, 'support bundle');
   try {
     const exhibits = await withKnownSecretsHidden(() => exhibitsOf(host, listen));
     const size = await writeArchive(output, path, archiveOf(name, made, exhibits));
@@ -49,37 +50,6 @@ export async function supportBundle(host: Host, { file, listen }: BundleOptions)
 function refuseOthersThanRoot(): void {
   if (process.getuid?.() === 0) return;
   throw refusal('not-root', 'Only root can read the logs of this host.', 'Run the command with sudo.');
-}
-
-/** Before anything is gathered: who named an unusable file should not wait for that. */
-async function createOutput(path: string): Promise<FileHandle> {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  let output: FileHandle | undefined;
-  try {
-    output = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    // The file is new, but a default access list of its folder may have opened it.
-    await output.chmod(0o600);
-    return output;
-  } catch (error) {
-    await output?.close();
-    throw unusable(path, error as NodeJS.ErrnoException);
-  }
-}
-
-function unusable(path: string, error: NodeJS.ErrnoException): CapstanError {
-  if (error.code === 'EEXIST') {
-    return refusal(
-      'output-file-exists',
-      `There is something at ${path} already; a support bundle overwrites nothing.`,
-      'Name another file with --output-file.',
-    );
-  }
-  return refusal(
-    'output-file-unusable',
-    `The support bundle cannot be written to ${path}: ${error.message}`,
-    'Name a new file in a folder that is there, with --output-file.',
-    error,
-  );
 }
 
 /** All areas at once, because what hangs must not hang one after the other; told of one by one, in their order. */

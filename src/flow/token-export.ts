@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { type CapstanError, refusal } from '../errors.ts';
+import { unlink } from 'node:fs/promises';
+import { refusal } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { createNewFile, outputFileExists } from '../host/new-file.ts';
 import { withModule } from '../hsm/module.ts';
 import type { ModuleRequest } from '../hsm/module-process.ts';
 import type { TokenFacts } from '../hsm/protocol.ts';
@@ -12,6 +12,9 @@ import { libraryPath, selectToken } from '../hsm/token.ts';
 import { sealToken, type TokenContent } from '../hsm/token-file.ts';
 import { PKI_USER, type Report, type TokenChoice } from './site.ts';
 import { interrupted, refuseOthersThanRoot, stepper, type TokenMove } from './token-move.ts';
+
+/** What the file is called in errors. */
+const EXPORT = 'token file';
 
 /** What an export was asked for. */
 export interface TokenExport extends TokenMove {
@@ -83,36 +86,25 @@ function exportReport(file: string, { label, serial, files }: TokenContent, byte
  * @throws CapstanError `output-file-exists`
  */
 export async function refuseTaken(path: string): Promise<void> {
-  if (await pathExists(path)) throw taken(path);
+  if (await pathExists(path)) throw outputFileExists(path, EXPORT);
 }
 
-function taken(path: string): CapstanError {
-  return refusal(
-    'output-file-exists',
-    `There is something at ${path} already; an export overwrites nothing.`,
-    'Name another file with --output-file.',
-  );
-}
-
-/** Writes a file that must not be there, for its owner alone; on disk when this returns, or gone when it fails. */
+/** Writes a file that must not be there; on disk when this returns, or gone when it fails. */
 async function writeNew(path: string, content: Buffer, signal: AbortSignal): Promise<void> {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  let output: FileHandle | undefined;
+  const output = await createNewFile(path, EXPORT);
   try {
-    output = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    // The file is new, but a default access list of its folder may have opened it.
-    await output.chmod(0o600);
     await output.writeFile(content, { signal });
     await output.sync();
   } catch (error) {
-    if (output) await unlink(path).catch(() => {});
+    await unlink(path).catch(() => {});
     if (signal.aborted) throw interrupted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw taken(path);
-    const why = `The token cannot be written to ${path}: ${message}`;
-    const next = 'Name a new file in a folder that is there and has room, with --output-file.';
-    throw refusal('output-file-unusable', why, next, error);
+    throw refusal(
+      'output-file-unusable',
+      `The ${EXPORT} cannot be written to ${path}: ${(error as Error).message}`,
+      'Name a new file where there is room, with --output-file.',
+      error,
+    );
   } finally {
-    await output?.close();
+    await output.close();
   }
 }

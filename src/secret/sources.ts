@@ -15,6 +15,8 @@ export interface SecretRequest {
   shortest?: number;
   /** Whether it is chosen now rather than known, and so asked for twice. */
   chosen?: boolean;
+  /** Whether it becomes the password of an entry of the directory. */
+  ofDirectory?: boolean;
   /** The value of the option. */
   value?: string | undefined;
   /** The value of the `-file` option: a path, or `-` for standard input. */
@@ -138,7 +140,7 @@ export function flawOfRequest(
   const flaw = value === '' ? 'is empty' : flawOfSecret(value);
   if (flaw) return refusal('secret-unusable', `The ${what} ${flaw}.`, 'Choose one of printable characters.');
   // Seen with 389-ds 1.4.4: after dscreate with {CLEAR}word the password is word.
-  if (request.chosen && /^\{[^}]+\}/.test(value)) {
+  if (request.ofDirectory && /^\{[^}]+\}/.test(value)) {
     return refusal(
       'secret-unusable',
       `The ${what} begins with a word in braces: 389 Directory Server would take it for a hash and not for a password.`,

@@ -62,7 +62,7 @@ async function trackMissing(certmonger: Certmonger, site: Site, line: (text: str
 /**
  * Waits until certmonger has read every certificate from its token and watches it. A step of its own and a late one:
  * a token answers slowly, and certmonger reads while the steps between go on. A request that an earlier try gave up,
- * before certmonger could make a key for it, is made again.
+ * before certmonger could make a key for it, is made again, and so is one that certmonger itself has given up.
  */
 export function trackingMonitored(host: Host, site: Site): Step {
   return {
@@ -71,6 +71,7 @@ export function trackingMonitored(host: Host, site: Site): Step {
     done: async () => false,
     apply: (report) =>
       withCertmonger(host, async (certmonger) => {
+        await dropStuck(certmonger);
         await trackMissing(certmonger, site, report.line);
         const requests = await trackingRequests(certmonger);
         for (const { id, nickname } of CA_CERTIFICATES) {
@@ -87,6 +88,17 @@ export function trackingMonitored(host: Host, site: Site): Step {
       }),
     undo: async () => {},
   };
+}
+
+/**
+ * Gives up requests whose token was away when certmonger wanted to read it: it looks no second time (0.79.13, seen in
+ * the state NEWLY_ADDED_NEED_KEYINFO_READ_TOKEN after an outage of the HSM).
+ */
+async function dropStuck(certmonger: Certmonger): Promise<void> {
+  const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
+  for (const request of await trackingRequests(certmonger)) {
+    if (request.stuck && ids.has(request.id)) await untrack(certmonger, request);
+  }
 }
 
 /** certmonger's own helper for Dogtag, told where this CA is and who its agent is. */

@@ -201,11 +201,11 @@ describe('a secret that another program would take for something else', () => {
   });
 
   it('begins with a word in braces, when it is chosen now', async () => {
-    await expect(secret({ value: '{SSHA}abcdefgh', chosen: true })).rejects.toThrow(
+    await expect(secret({ value: '{SSHA}abcdefgh', ofDirectory: true })).rejects.toThrow(
       refused('secret-unusable', '389 Directory Server'),
     );
     expect(await secret({ value: '{SSHA}abcdefgh' })).toBe('{SSHA}abcdefgh');
-    expect(await secret({ value: '{}abcdefgh', chosen: true })).toBe('{}abcdefgh');
+    expect(await secret({ value: '{}abcdefgh', ofDirectory: true })).toBe('{}abcdefgh');
   });
 });
 
