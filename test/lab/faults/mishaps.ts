@@ -72,7 +72,7 @@ export function fullDisks(steps: readonly UsualStep[]): Fault[] {
       blows: (context: Context) => ({
         strikes: [
           within(context, step, part, {
-            script: sized(folder, `$(df -B1 --output=used ${folder} | tail -n 1 | tr -d ' ')`),
+            script: sized(folder, `$(($(df -B1 --output=used ${folder} | tail -n 1) + 4096))`),
           }),
         ],
       }),
@@ -106,11 +106,11 @@ async function ownFileSystem(folder: string): Promise<void> {
     `mkdir -p ${folder} /run/faults/disk
      mount -t tmpfs -o size=${ROOM},mode=$(stat -c %a ${folder}),uid=$(stat -c %u ${folder}),gid=$(stat -c %g ${folder}) tmpfs /run/faults/disk
      cp -a ${folder}/. /run/faults/disk/
-     mount --move /run/faults/disk ${folder} 2>/dev/null || { mount --bind /run/faults/disk ${folder}; umount /run/faults/disk; }`,
+     mount --bind /run/faults/disk ${folder}; umount /run/faults/disk`,
   );
 }
 
-/** A script that gives a file system another size; it is full when that is what is used of it. */
+/** A script that gives a file system another size: it is full at a page more than what is used (none is no limit). */
 function sized(folder: string, size: string): string {
   return `mount -o remount,size=${size} ${folder}`;
 }
@@ -180,7 +180,7 @@ export function signals(steps: readonly UsualStep[]): Fault[] {
       blows: (context) => ({
         strikes: [
           first(context, 'SIGINT'),
-          ...Array.from({ length: count - 1 }, (_, index) => again(300 + 10 * index)),
+          ...Array.from({ length: count - 1 }, (_, index) => again(index === 0 ? 300 : 5)),
         ],
       }),
       way: 'undo',
