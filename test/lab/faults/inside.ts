@@ -3,7 +3,7 @@
  * strikes at the moment that was asked for. The plan comes as JSON on standard input; what happened goes as JSON
  * to standard output, one line each.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -117,7 +117,7 @@ function tell(message: unknown): void {
 function strike(blow: Blow, pid: number): void {
   if ('signal' in blow) process.kill(pid, blow.signal);
   else if ('outside' in blow) tell({ outside: blow.outside });
-  else if ('script' in blow) spawn('bash', ['-c', blow.script], { stdio: 'ignore' });
+  else if ('script' in blow) execFileSync('bash', ['-ec', blow.script]);
   else for (const id of [pid, ...guardsOf(pid)]) process.kill(id, 'SIGKILL');
 }
 

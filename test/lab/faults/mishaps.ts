@@ -53,7 +53,7 @@ async function powerOn(): Promise<undefined> {
 /** A file system that fills up: where, in which step and how far into it. */
 const DISKS = [
   { folder: '/var/lib/dirsrv', step: 'directory-instance', part: 0.4 },
-  { folder: '/var/lib/dirsrv', step: CA, part: 0.5 },
+  { folder: '/var/lib/dirsrv', step: CA, part: 0.3 },
   { folder: '/etc/pki', step: CA, part: 0.2 },
   { folder: '/var/log/pki', step: CA, part: 0.3 },
   { folder: '/var/lib/capstan', step: CA, part: 0.5 },
@@ -115,8 +115,10 @@ function sized(folder: string, size: string): string {
   return `mount -o remount,size=${size} ${folder}`;
 }
 
-async function makeRoom(folder: string): Promise<undefined> {
+async function makeRoom(folder: string): Promise<string[] | undefined> {
+  const size = Number(await sh(HOST, `df -B1 --output=size ${folder} | tail -n 1`));
   await sh(HOST, sized(folder, ROOM));
+  return size < 2 ** 30 ? undefined : ['the file system was never full'];
 }
 
 /** The directory is stopped under pkispawn. */
