@@ -50,7 +50,7 @@ const SETTING = `
 module=$(cat /etc/capstan/lab/library-path)
 label=$(cat /etc/capstan/lab/token-name)
 pin=$(cat /etc/capstan/lab/token-password)
-mounts=$(findmnt --raw --noheadings --output TARGET | grep -E '^(/run|/tmp|/dev/shm|/(var|etc)/.*)$' | grep -v softhsm)
+mounts=$(findmnt --raw --noheadings --output TARGET | grep -E '^(/run|/tmp|/dev/shm|/(var|etc)/.*)$' | grep -vE 'softhsm|^/var/log/')
 export LC_ALL=C
 `;
 
