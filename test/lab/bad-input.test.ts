@@ -4,6 +4,7 @@ import { ARGUMENTS } from './bad-input/arguments.ts';
 import { type BadInput, changes, HOST, judge, snapshot } from './bad-input/driver.ts';
 import { FILES, OVERRIDES } from './bad-input/files.ts';
 import { LAB_NAMES } from './bad-input/lab.ts';
+import { MOVES } from './bad-input/moves.ts';
 import { NAMES } from './bad-input/names.ts';
 import { SECRETS } from './bad-input/secrets.ts';
 import { FIXTURES, install, uninstall } from './bad-input/support.ts';
@@ -17,6 +18,7 @@ const TABLES: readonly [string, readonly BadInput[]][] = [
   ['passwords', SECRETS],
   ['log and override files', FILES],
   ['the token', TOKENS],
+  ['moves of a token', MOVES],
   ['the lab', LAB_NAMES],
   ['ways on where nothing is unfinished', NOTHING_UNFINISHED],
 ];

@@ -45,6 +45,11 @@ const WORDS: readonly BadInput[] = [
   usage('a prompted flag for a removal', uninstall('--dry-run'), '--dry-run'),
 ];
 
+const SUBCOMMANDS: readonly BadInput[] = ['export', 'import'].flatMap((command) => [
+  usage(`token ${command} with a word too many`, ['token', command, 'HSM'], command),
+  usage(`token ${command} with an unknown option`, ['token', command, '--force'], '--force'),
+]);
+
 const KEY_SIZES: readonly BadInput[] = [...['1024', '0x800', '', long(9999, '9')]].map((size) =>
   usage(`the key size ${JSON.stringify(size).slice(0, 20)}`, install({}, `--key-size=${size}`), '--key-size'),
 );
@@ -104,6 +109,7 @@ const OTHERS: readonly BadInput[] = [
 export const ARGUMENTS: readonly BadInput[] = [
   ...COMMANDS,
   ...WORDS,
+  ...SUBCOMMANDS,
   ...KEY_SIZES,
   ...TWICE,
   ...CONTRARY,
