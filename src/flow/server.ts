@@ -113,7 +113,8 @@ export async function serverResume(
   options: FlowOptions,
 ): Promise<Report> {
   if (journal.journal.removing) throw removalBegun(journal.journal.removing);
-  await clearLeftovers(host, journal.journal.runs);
+  // A rehearsal takes no lock: what seems to be left over may belong to a run that is at work.
+  if (!options.dryRun) await clearLeftovers(host, journal.journal.runs);
   await runChecks(resumeChecks(host, request, journal), options.listen);
   const steps = [servicesUp(host, request, journal), ...stepsFor(host, request)];
   tellPlan(steps, options.listen);
