@@ -146,6 +146,7 @@ function instancePaths({ name }: DirectoryInstance): string[] {
     `/run/slapd-${name}.socket`,
     `/run/dirsrv/slapd-${name}.pid`,
     `/run/dirsrv/slapd-${name}.stats`,
+    `/dev/shm/sem.slapd-${name}.stats`,
     `/etc/tmpfiles.d/dirsrv-${name}.conf`,
     `/etc/systemd/system/multi-user.target.wants/${instanceUnit({ name })}`,
   ];

@@ -54,9 +54,7 @@ export function flawsOfEnd(run: Run, expected: { exit: number; code?: string }):
 
 /** A run that must be refused and leave the host as it found it. @returns what is wrong with that */
 export async function refusedWithoutChange(run: () => Promise<Run>, code: string): Promise<string[]> {
-  // What a killed run left running is ended by its guard, within moments.
-  await sleep(3000);
-  const before = await look();
+  const before = await settled();
   const refused = await run();
   const last = refused.events.at(-1);
   const codes = [last?.code, ...(last?.failures ?? []).map((one) => one.code)];
@@ -65,6 +63,21 @@ export async function refusedWithoutChange(run: () => Promise<Run>, code: string
     ...(codes.includes(code) ? [] : [`the refusal is ${codes.join(', ')}, not ${code}`]),
     ...changes(before, await look()).map((line) => `changed by the refused run: ${line}`),
   ];
+}
+
+/**
+ * How the host is when nothing changes any more: a guard ends what a killed run left, but a service that was being
+ * started goes on until it is up.
+ */
+async function settled(): Promise<HostState> {
+  let last = await look();
+  for (let tries = 0; tries < 10; tries += 1) {
+    await sleep(5000);
+    const now = await look();
+    if (changes(last, now).length === 0) return now;
+    last = now;
+  }
+  return last;
 }
 
 async function commonFlaws(
