@@ -38,15 +38,14 @@ beforeAll(async () => {
 
 afterAll(removeLab);
 
-async function install(extra: string[] = [], accept = [0]) {
+async function install(changes: Record<string, string> = {}, accept = [0]) {
   const argv = [
     'capstan',
     'server-install',
     '--unattended',
     '--output',
     'json',
-    ...(await installOptions()),
-    ...extra,
+    ...(await installOptions(changes)),
   ];
   return inHost('ca1', argv, { deadline: INSTALL_DEADLINE, accept });
 }
@@ -423,7 +422,7 @@ describe('the server afterwards', () => {
       'ca1',
       'cat /var/lib/capstan/server.json; getcert list; ls -laR --full-time /etc/pki/pki-tomcat /etc/dirsrv',
     );
-    const { stdout } = await install([], [2]);
+    const { stdout } = await install({}, [2]);
     expect(lastEvent(stdout).failures?.map(({ code }) => code)).toEqual(
       expect.arrayContaining(['already-installed', 'ports-in-use', 'tracking-exists', 'token-occupied']),
     );
@@ -517,7 +516,7 @@ describe('uninstall', () => {
       'ca1',
       `umask 077; printf '%s' 'Dirécteur %(x)s;#="1"' > /run/ds; printf '%s' "Ädmin'%d;# =2" > /run/admin`,
     );
-    await install(['--ds-password-file', '/run/ds', '--admin-password-file', '/run/admin']);
+    await install({ '--ds-password-file': '/run/ds', '--admin-password-file': '/run/admin' });
     expect(await sh('ca1', 'capstan status')).toContain('all is well');
     await sh('ca1', 'systemctl restart pki-tomcatd@pki-tomcat; sleep 20', { deadline: 120 });
     expect(await sh('ca1', 'capstan status')).toContain('all is well');
