@@ -13,7 +13,7 @@ import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts'
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
-import { isUnfinished, type JournalFile } from '../plan/journal.ts';
+import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -102,7 +102,7 @@ async function installation(journal: JournalFile): Promise<Finding[]> {
   const { finished, removing } = journal.journal;
   const state = removing ? 'is being removed' : 'did not come to its end';
   const unfinished = isUnfinished(journal);
-  const detail = unfinished ? state : `finished ${finished}`;
+  const detail = unfinished ? `${state}. ${storyOf(journal.journal)}` : `finished ${finished}`;
   return [{ area: 'service', name: 'installation', well: !unfinished, detail }];
 }
 
