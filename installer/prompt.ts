@@ -1,6 +1,6 @@
 import input from '@inquirer/input';
 import password from '@inquirer/password';
-import { CapstanError, EXIT_INTERRUPTED, refusal } from '../src/errors.ts';
+import { interruption, refusal } from '../src/errors.ts';
 import { flawOfRequest, type SecretRequest } from '../src/secret/sources.ts';
 
 // Not enquirer, which listr2 offers to use: Ctrl+C at its prompts crashes on Node 24.2 and later.
@@ -90,11 +90,7 @@ async function answered(answer: Promise<string>): Promise<string> {
   } catch (error) {
     const name = (error as Error).name;
     if (name !== 'ExitPromptError' && name !== 'AbortPromptError') throw error;
-    throw new CapstanError({
-      code: 'interrupted',
-      message: 'Interrupted at a question; nothing was changed.',
-      exit: EXIT_INTERRUPTED,
-    });
+    throw interruption('Interrupted at a question; nothing was changed.');
   }
 }
 

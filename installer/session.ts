@@ -1,4 +1,4 @@
-import { CapstanError, EXIT_INTERRUPTED, EXIT_REFUSED, refusal } from '../src/errors.ts';
+import { CapstanError, EXIT_REFUSED, interruption, refusal } from '../src/errors.ts';
 import { type Host, openHost } from '../src/host/host.ts';
 import { type Guard, startGuard } from '../src/host/leftovers.ts';
 import { type Lock, lockHolder, takeLock } from '../src/host/lock.ts';
@@ -61,7 +61,8 @@ export async function runSession(
     log.keep();
     shown.listen(event);
   };
-  const open = (deadlines = readDeadlines(output)) => {
+  const open = () => {
+    const deadlines = readDeadlines(output);
     log = openRunLog(command, output.logFile);
     const onWaiting = (wait: Wait) => shown.listen({ type: 'waiting', ...wait });
     return openHost(log, signals.signal, { deadlines, onWaiting });
@@ -110,11 +111,7 @@ export async function withHost<Result>(
   } finally {
     signals.release();
   }
-  throw new CapstanError({
-    code: 'interrupted',
-    message: 'The command was interrupted.',
-    exit: EXIT_INTERRUPTED,
-  });
+  throw interruption('The command was interrupted.');
 }
 
 /** Says what a command without a view waits for, to a person who watches; a pipe gets the result alone. */

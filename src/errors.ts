@@ -52,6 +52,11 @@ export function failure(code: string, message: string, next?: string, cause?: un
   return new CapstanError({ code, message, ...(next && { next }), ...(cause !== undefined && { cause }) });
 }
 
+/** The error of a run that a person or the system ended (exit code 130). @param code `interrupted` unless told */
+export function interruption(message: string, code = 'interrupted'): CapstanError {
+  return new CapstanError({ code, message, exit: EXIT_INTERRUPTED });
+}
+
 /** Whether a person or the system ended the run: no finding to be collected with others, but the end of everything. */
 export function isInterruption(thrown: unknown): boolean {
   return thrown instanceof CapstanError && thrown.exit === EXIT_INTERRUPTED;

@@ -1,5 +1,5 @@
 /** What the export and the import of a token have in common. */
-import { CapstanError, EXIT_INTERRUPTED, refusal, sentenceOf } from '../errors.ts';
+import { CapstanError, interruption, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ModuleRequest } from '../hsm/module-process.ts';
 import { readJournal } from '../plan/journal.ts';
@@ -37,7 +37,7 @@ export function stopIfInterrupted({ signal }: Host): void {
 /** The error of a run that was ended before it changed anything. */
 export function interrupted(): CapstanError {
   const message = 'The run was interrupted; nothing was changed.';
-  return new CapstanError({ code: 'interrupted', message, exit: EXIT_INTERRUPTED });
+  return interruption(message);
 }
 
 /** Takes the steps of a run that needs no journal, because it takes itself back, and tells of each. */

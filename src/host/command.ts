@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Options } from 'execa';
-import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
+import { type CapstanError, failure, interruption, refusal } from '../errors.ts';
 import { lineRedactor, redact } from '../secret/redaction.ts';
 import type { Secret } from '../secret/secret.ts';
 import { type DeadlineName, longerHint } from './deadlines.ts';
@@ -225,11 +225,7 @@ function pastDeadline(file: string, { deadline = 'command' }: CommandOptions, se
 }
 
 function interrupted(file: string): CapstanError {
-  return new CapstanError({
-    code: 'command-interrupted',
-    message: `${file} was interrupted.`,
-    exit: EXIT_INTERRUPTED,
-  });
+  return interruption(`${file} was interrupted.`, 'command-interrupted');
 }
 
 /** Redacted before it is cut: the rest of a secret of several lines would not be recognised. */

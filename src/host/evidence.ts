@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs';
 import { constants, lstat, open, readdir } from 'node:fs/promises';
 import { matchesGlob } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CapstanError, EXIT_INTERRUPTED, sentenceOf } from '../errors.ts';
+import { type CapstanError, interruption, sentenceOf } from '../errors.ts';
 import {
   withoutCredentials,
   withoutPrivateKeys,
@@ -361,9 +361,5 @@ function whyNot(error: unknown): string {
 }
 
 function interrupted(): CapstanError {
-  return new CapstanError({
-    code: 'interrupted',
-    message: 'The command was interrupted; no support bundle was written.',
-    exit: EXIT_INTERRUPTED,
-  });
+  return interruption('The command was interrupted; no support bundle was written.');
 }

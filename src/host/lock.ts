@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Server } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CapstanError, EXIT_INTERRUPTED } from '../errors.ts';
+import { type CapstanError, interruption } from '../errors.ts';
 
 /** How one waits for a lock. */
 export interface LockOptions {
@@ -96,7 +96,7 @@ function addressOf(name: string): string {
 
 function interrupted(): CapstanError {
   const message = 'Interrupted while another command of Capstan was at work on the same thing.';
-  return new CapstanError({ code: 'interrupted', message, exit: EXIT_INTERRUPTED });
+  return interruption(message);
 }
 
 function closed(server: Server): Promise<void> {

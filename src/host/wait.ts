@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CapstanError, EXIT_INTERRUPTED, failure } from '../errors.ts';
+import { type CapstanError, failure, interruption } from '../errors.ts';
 import { type DeadlineName, type Deadlines, longerHint } from './deadlines.ts';
 
 /** Something that takes long, and how long it may take. */
@@ -79,9 +79,5 @@ function passed(name: DeadlineName, seconds: number): CapstanError {
 }
 
 function interrupted(what: string): CapstanError {
-  return new CapstanError({
-    code: 'interrupted',
-    message: `The run was interrupted while it waited for ${what}.`,
-    exit: EXIT_INTERRUPTED,
-  });
+  return interruption(`The run was interrupted while it waited for ${what}.`);
 }

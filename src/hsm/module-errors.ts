@@ -1,6 +1,6 @@
 /** Every sentence about a PKCS#11 library that failed, composed in one place from the facts of the failure. */
 
-import { CapstanError, EXIT_INTERRUPTED, failure, refusal } from '../errors.ts';
+import { type CapstanError, failure, interruption, refusal } from '../errors.ts';
 import { longerHint } from '../host/deadlines.ts';
 import type { ChildFailure } from './protocol.ts';
 import { returnCode } from './return-codes.ts';
@@ -56,11 +56,10 @@ export function hangsError(place: ModulePlace, seconds: number): CapstanError {
 
 /** The error of a run that was ended from outside while the library worked. */
 export function interruptedError(place: ModulePlace): CapstanError {
-  return new CapstanError({
-    code: 'module-interrupted',
-    message: `The work with the PKCS#11 library ${place.libraryPath} was interrupted.`,
-    exit: EXIT_INTERRUPTED,
-  });
+  return interruption(
+    `The work with the PKCS#11 library ${place.libraryPath} was interrupted.`,
+    'module-interrupted',
+  );
 }
 
 /** The error of a process that could not be started. */

@@ -1,7 +1,7 @@
 import {
   CapstanError,
-  EXIT_INTERRUPTED,
   failure,
+  interruption,
   isInterruption,
   PreflightError,
   sentenceOf,
@@ -212,11 +212,7 @@ function coded(error: unknown): CapstanError {
 
 function stopIfInterrupted(signal: AbortSignal): void {
   if (!signal.aborted) return;
-  throw new CapstanError({
-    code: 'interrupted',
-    message: 'The run was interrupted.',
-    exit: EXIT_INTERRUPTED,
-  });
+  throw interruption('The run was interrupted.');
 }
 
 function secondsSince(begun: number): number {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { CapstanError, EXIT_INTERRUPTED, isInterruption, PreflightError, refusal } from '../errors.ts';
+import { CapstanError, interruption, isInterruption, PreflightError, refusal } from '../errors.ts';
 import { Secret } from './secret.ts';
 import { flawOfSecret, LONGEST_SECRET_FILE, readSecretFile, singleLine } from './secret-file.ts';
 
@@ -196,11 +196,7 @@ export async function readStandardInput(
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw new CapstanError({
-      code: 'interrupted',
-      message: 'Interrupted while a password was read from standard input; nothing was changed.',
-      exit: EXIT_INTERRUPTED,
-    });
+    throw interruption('Interrupted while a password was read from standard input; nothing was changed.');
   }
   return Buffer.concat(chunks);
 }
