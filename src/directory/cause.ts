@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { endOfFile } from '../host/files.ts';
 import type { DirectoryInstance } from './instance.ts';
 
 /** Bytes of the errors log that are read at most, its end: a start writes a few KiB. */
@@ -17,7 +17,7 @@ const HARMLESS = /^(?:slapd_system_isFIPS|attrcrypt_)/;
 export async function directoryComplaint({
   name,
 }: Pick<DirectoryInstance, 'name'>): Promise<string | undefined> {
-  return complaintIn(await tailOf(`/var/log/dirsrv/slapd-${name}/errors`).catch(() => ''));
+  return complaintIn(await endOfFile(`/var/log/dirsrv/slapd-${name}/errors`, TAIL).catch(() => ''));
 }
 
 /** The complaint in the text of an errors log; see {@link directoryComplaint}. */
@@ -30,16 +30,4 @@ export function complaintIn(log: string): string | undefined {
     if (said && !HARMLESS.test(said)) return said;
   }
   return undefined;
-}
-
-async function tailOf(file: string): Promise<string> {
-  const handle = await open(file, 'r');
-  try {
-    const { size } = await handle.stat();
-    const buffer = Buffer.alloc(Math.min(size, TAIL));
-    await handle.read(buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8');
-  } finally {
-    await handle.close();
-  }
 }

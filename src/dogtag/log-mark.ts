@@ -1,5 +1,6 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { isInterruption } from '../errors.ts';
+import { endOfFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { instanceUnit } from './destroy.ts';
 
@@ -34,7 +35,10 @@ export async function markLogs(host: Host, instance: string): Promise<LogMark> {
 /** Reads what the logs of the CA say since a mark, the last half megabyte of each. */
 export async function logsSince(host: Host, mark: LogMark): Promise<LogsSince> {
   const files = await logFiles(mark.instance);
-  const texts = await Promise.all(files.map((file) => textSince(file, mark.sizes.get(file) ?? 0)));
+  // Dogtag begins a new log at midnight, and may take away an old one at any time.
+  const texts = await Promise.all(
+    files.map((file) => endOfFile(file, TAIL, mark.sizes.get(file)).catch(() => '')),
+  );
   const isSelfTests = (file: string) => file.endsWith('/selftests.log');
   return {
     debug: texts.filter((_, index) => !isSelfTests(files[index] ?? '')).join('\n'),
@@ -58,22 +62,6 @@ async function sizeOf(file: string): Promise<number> {
     ({ size }) => size,
     () => 0,
   );
-}
-
-async function textSince(file: string, mark: number): Promise<string> {
-  // Dogtag begins a new log at midnight, and may take away an old one at any time.
-  const handle = await open(file, 'r').catch(() => undefined);
-  if (!handle) return '';
-  try {
-    const { size } = await handle.stat();
-    // A log that is shorter than before is another one.
-    const from = Math.max(size < mark ? 0 : mark, size - TAIL);
-    const buffer = Buffer.alloc(size - from);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
-    return buffer.subarray(0, bytesRead).toString('utf8');
-  } finally {
-    await handle.close();
-  }
 }
 
 async function journalSince(host: Host, { instance, cursor }: LogMark): Promise<string> {

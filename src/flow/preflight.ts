@@ -29,6 +29,7 @@ import {
   dogtagOf,
   JOURNAL,
   PKI_USER,
+  requireRoot,
   type ServerRequest,
 } from './site.ts';
 import { caDeployment } from './steps/authority.ts';
@@ -102,9 +103,7 @@ export function hostChecks(host: Host, request: ServerRequest): Check[] {
 }
 
 async function checkRoot(): Promise<undefined> {
-  if (process.getuid?.() !== 0) {
-    throw refusal('not-root', 'Capstan must run as root to install a server.', 'Run the command with sudo.');
-  }
+  requireRoot('Capstan must run as root to install a server.');
 }
 
 async function checkPrograms(host: Host): Promise<undefined> {

@@ -80,17 +80,17 @@ export async function unfinishedServer(): Promise<{ journal: JournalFile; site: 
   return { journal, site: siteOf(journal) };
 }
 
+/** Refuses everybody but root. @param why the sentence of the refusal @throws CapstanError `not-root` */
+export function requireRoot(why: string): void {
+  if (process.getuid?.() !== 0) throw refusal('not-root', why, 'Run the command with sudo.');
+}
+
 /**
  * The journal of the server on this host, which only root may read.
  * @throws CapstanError `not-root`, `not-installed`, `journal-unreadable`
  */
 export async function installedServer(): Promise<{ journal: JournalFile; site: Site }> {
-  if (process.getuid?.() !== 0)
-    throw refusal(
-      'not-root',
-      'Only root can look into the server of this host.',
-      'Run the command with sudo.',
-    );
+  requireRoot('Only root can look into the server of this host.');
   const journal = await readJournal(JOURNAL);
   if (!journal) {
     throw failure(

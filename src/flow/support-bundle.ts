@@ -2,14 +2,14 @@ import { type FileHandle, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { failure, refusal } from '../errors.ts';
+import { failure } from '../errors.ts';
 import { type Exhibit, gatherer } from '../host/evidence.ts';
 import type { Host } from '../host/host.ts';
 import { createNewFile } from '../host/new-file.ts';
 import { type TarFile, tarBlocks } from '../host/tar.ts';
 import type { Listener } from '../plan/step.ts';
 import { version } from '../version.ts';
-import type { Report } from './site.ts';
+import { type Report, requireRoot } from './site.ts';
 import { supportAreas } from './support/areas.ts';
 import { withKnownSecretsHidden } from './support/secrets.ts';
 
@@ -29,7 +29,7 @@ const FOLDER = '/root';
  *   `interrupted`
  */
 export async function supportBundle(host: Host, { file, listen }: BundleOptions): Promise<Report> {
-  refuseOthersThanRoot();
+  requireRoot('Only root can read the logs of this host.');
   const made = new Date();
   const name = `capstan-support-${hostname().replace(/[^\w.-]/g, '_')}-${stamp(made)}`;
   const path = file ?? `${FOLDER}/${name}.tar.gz`;
@@ -45,11 +45,6 @@ export async function supportBundle(host: Host, { file, listen }: BundleOptions)
   } finally {
     await output.close();
   }
-}
-
-function refuseOthersThanRoot(): void {
-  if (process.getuid?.() === 0) return;
-  throw refusal('not-root', 'Only root can read the logs of this host.', 'Run the command with sudo.');
 }
 
 /** All areas at once, because what hangs must not hang one after the other; told of one by one, in their order. */

@@ -1,11 +1,11 @@
 /** What the export and the import of a token have in common. */
-import { CapstanError, interruption, refusal, sentenceOf } from '../errors.ts';
+import { CapstanError, interruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ModuleRequest } from '../hsm/module-process.ts';
 import { readJournal } from '../plan/journal.ts';
 import type { Listener } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
-import { JOURNAL, type Site, type TokenChoice } from './site.ts';
+import { JOURNAL, requireRoot, type Site, type TokenChoice } from './site.ts';
 
 /** What both directions need. */
 export interface TokenMove {
@@ -25,8 +25,7 @@ export async function installedToken(): Promise<TokenChoice | undefined> {
 
 /** @throws CapstanError `not-root` */
 export function refuseOthersThanRoot(): void {
-  if (process.getuid?.() === 0) return;
-  throw refusal('not-root', 'Only root can read the tokens of other users.', 'Run the command with sudo.');
+  requireRoot('Only root can read the tokens of other users.');
 }
 
 /** @throws CapstanError `interrupted` */

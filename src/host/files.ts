@@ -61,6 +61,23 @@ export async function removeFile(path: string): Promise<void> {
   for (const one of [draftOf(path), path]) await rm(one, { force: true });
 }
 
+/**
+ * The text that a file holds from a place on, the last `limit` bytes of it at most. In a file that is shorter than the
+ * place, another one by now, all counts.
+ */
+export async function endOfFile(path: string, limit: number, from = 0): Promise<string> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    const start = Math.max(size < from ? 0 : from, size - limit);
+    const buffer = Buffer.alloc(size - start);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The paths that exist, in their order. */
 export async function presentPaths(paths: readonly string[]): Promise<string[]> {
   const there = await Promise.all(paths.map(pathExists));
