@@ -8,7 +8,8 @@ import type { Check, Listener } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { serverSteps } from './server.ts';
 import { installedServer, type Report, type Site } from './site.ts';
-import { mayHoldObjects, onToken } from './token.ts';
+import { mayHoldObjects } from './token.ts';
+import { tokenAnswers } from './token-look.ts';
 
 /** How a server is taken back. */
 export interface UninstallOptions {
@@ -81,7 +82,10 @@ async function purgePin(host: Host, site: Site, options: UninstallOptions): Prom
   const check: Check = {
     id: 'token',
     title: `The token ${label} lets its objects be deleted`,
-    run: () => onToken(host, site.token, known, async () => undefined),
+    async run() {
+      await tokenAnswers(host, site.token, known);
+      return undefined;
+    },
   };
   await runChecks([check], options.listen);
   return known;
