@@ -24,6 +24,8 @@ export interface Directory {
   replace(dn: string, attributes: Readonly<Record<string, readonly (string | Buffer)[]>>): Promise<void>;
   /** Adds values to a multi-valued attribute. */
   append(dn: string, attribute: string, values: readonly string[]): Promise<void>;
+  /** Takes values away from an attribute that has them. */
+  take(dn: string, attribute: string, values: readonly string[]): Promise<void>;
   /** Deletes a leaf entry; that there is none is no error. */
   remove(dn: string): Promise<void>;
 }
@@ -123,6 +125,9 @@ function directoryOver(client: Client, operate: Operate): Directory {
     async append(dn, attribute, values) {
       await operate('modify', () => client.modify(dn, changes('add', { [attribute]: values })));
     },
+    async take(dn, attribute, values) {
+      await operate('modify', () => client.modify(dn, changes('delete', { [attribute]: values })));
+    },
     async remove(dn) {
       await operate('delete', () => client.del(dn)).catch((error: unknown) => {
         if (!(error instanceof NoSuchObjectError)) throw error;
@@ -133,7 +138,10 @@ function directoryOver(client: Client, operate: Operate): Directory {
 
 type Values = readonly (string | Buffer)[];
 
-function changes(operation: 'add' | 'replace', attributes: Readonly<Record<string, Values>>): Change[] {
+function changes(
+  operation: 'add' | 'delete' | 'replace',
+  attributes: Readonly<Record<string, Values>>,
+): Change[] {
   return Object.entries(attributes).map((named) => new Change({ operation, modification: attribute(named) }));
 }
 

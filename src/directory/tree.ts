@@ -15,12 +15,18 @@ export function caCertificateDn(suffix: string): string {
   return `cn=CAcert,cn=ipa,cn=etc,${suffix}`;
 }
 
+/** Where the servers of the domain and their roles are recorded. */
+export function mastersDn(suffix: string): string {
+  return `cn=masters,cn=ipa,cn=etc,${suffix}`;
+}
+
 /** The containers that Capstan's entries lie in, parents first. */
 export function containers(suffix: string): string[] {
   return [
     `cn=etc,${suffix}`,
     `cn=ipa,cn=etc,${suffix}`,
-    `cn=masters,cn=ipa,cn=etc,${suffix}`,
+    mastersDn(suffix),
+    `cn=sysaccounts,cn=etc,${suffix}`,
     `cn=ca,${suffix}`,
     authoritiesDn(suffix),
   ];
