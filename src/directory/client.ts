@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { Attribute, Change, Client, NoSuchObjectError, type SearchOptions } from 'ldapts';
+import { Attribute, Change, Client, NoSuchObjectError, ResultCodeError, type SearchOptions } from 'ldapts';
 import { CapstanError, failure, sentenceOf } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
@@ -34,7 +34,7 @@ export interface Directory {
  * Works with the local instance over its UNIX socket as root, which 389-ds maps to the Directory Manager
  * (`nsslapd-ldapiautobind`, on in every instance that dscreate makes): no password is needed or sent.
  * Each operation has the deadline `ldap`, and ends when the run is interrupted.
- * @throws CapstanError `directory-unreachable`, `interrupted`, and whatever `use` throws
+ * @throws CapstanError `directory-unreachable`, `directory-refused`, `interrupted`, and whatever `use` throws
  */
 export async function withLocalDirectory<T>(
   host: Host,
@@ -42,28 +42,69 @@ export async function withLocalDirectory<T>(
   use: (directory: Directory) => Promise<T>,
 ): Promise<T> {
   const path = await socketOf(instance);
+  const { name } = instance;
+  const peer: Peer = {
+    name: `directory instance ${name}`,
+    open: () => connect(path),
+    unreachable: (what, error) =>
+      failure(
+        'directory-unreachable',
+        `${what}: ${sentenceOf(error)}`,
+        `Look at "systemctl status dirsrv@${name}" and at nsslapd-ldapiautobind.`,
+        error,
+      ),
+  };
+  return overSocket(host, peer, use, async (client) => {
+    await client.bind('EXTERNAL').catch((error: unknown) => {
+      throw peer.unreachable(`The directory instance ${name} does not let root in over ${path}`, error);
+    });
+  });
+}
+
+/** Whom an LDAP connection goes to, and how its end is told. */
+export interface Peer {
+  /** For a person, after "the": `directory instance EXAMPLE-TEST`. */
+  name: string;
+  /** Gives the one socket of the connection, open or opening. */
+  open(): Socket;
+  /** The error of a peer that does not answer. @param what the beginning of a sentence */
+  unreachable(what: string, error: unknown): CapstanError;
+}
+
+/**
+ * Works over one socket that is given, and destroys it at the end. The connection is never opened a second time: one
+ * that broke would come back without its bind.
+ * @param bind makes the connection somebody's; throws CapstanErrors of its own
+ * @throws CapstanError `directory-unreachable`, `directory-refused`, `interrupted`, and whatever `bind` and `use` throw
+ */
+export async function overSocket<T>(
+  host: Host,
+  peer: Peer,
+  use: (directory: Directory) => Promise<T>,
+  bind?: (client: Client) => Promise<void>,
+): Promise<T> {
   let socket: Socket | undefined;
+  const createConnection = () => {
+    if (socket) throw new Error('the connection was closed');
+    socket = peer.open();
+    return socket;
+  };
   const client = new Client({
     url: 'ldap://localhost',
-    createConnection: (() => (socket = connect(path))) as unknown as typeof connect,
+    createConnection: createConnection as unknown as typeof connect,
   });
   const operate: Operate = (what, operation) =>
-    within(host, 'ldap', `the directory ${instance.name} (${what})`, operation).catch((error: unknown) => {
-      if (!(error instanceof CapstanError)) throw error;
+    within(host, 'ldap', `the ${peer.name} (${what})`, operation).catch((error: unknown) => {
+      if (error instanceof ResultCodeError) throw refused(peer, what, error);
       // The server may still answer, and the next operation must not take that for its own answer.
       socket?.destroy();
+      if (!(error instanceof CapstanError))
+        throw peer.unreachable(`The ${peer.name} broke off "${what}"`, error);
       if (error.code !== 'deadline-passed') throw error;
-      throw unreachable(instance, `The directory instance ${instance.name} is silent to "${what}"`, error);
+      throw peer.unreachable(`The ${peer.name} is silent to "${what}"`, error);
     });
   try {
-    await operate('bind', () => client.bind('EXTERNAL')).catch((error: unknown) => {
-      if (error instanceof CapstanError) throw error;
-      throw unreachable(
-        instance,
-        `The directory instance ${instance.name} does not let root in over ${path}`,
-        error,
-      );
-    });
+    if (bind) await operate('bind', () => bind(client));
     return await use(directoryOver(client, operate));
   } finally {
     // A polite goodbye would wait for a server that reads no more.
@@ -74,13 +115,19 @@ export async function withLocalDirectory<T>(
 /** Does one LDAP operation, named for a person, under its deadline. */
 type Operate = <T>(what: string, operation: () => Promise<T>) => Promise<T>;
 
-function unreachable({ name }: Pick<DirectoryInstance, 'name'>, what: string, error: unknown) {
+/** An answer of the server that is no success. Its cause is the LDAP result; see {@link isResult}. */
+function refused(peer: Peer, what: string, error: ResultCodeError) {
   return failure(
-    'directory-unreachable',
-    `${what}: ${sentenceOf(error)}`,
-    `Look at "systemctl status dirsrv@${name}" and at nsslapd-ldapiautobind.`,
+    'directory-refused',
+    `The ${peer.name} refused to ${what}: ${error.message}`,
+    undefined,
     error,
   );
+}
+
+/** Whether the server answered with this result: `isResult(error, NoSuchObjectError)`. */
+export function isResult(thrown: unknown, result: new (message?: string) => ResultCodeError): boolean {
+  return thrown instanceof CapstanError && thrown.cause instanceof result;
 }
 
 async function socketOf({ name }: Pick<DirectoryInstance, 'name'>): Promise<string> {
@@ -97,7 +144,9 @@ async function socketOf({ name }: Pick<DirectoryInstance, 'name'>): Promise<stri
 
 function directoryOver(client: Client, operate: Operate): Directory {
   const search = async (base: string, options: SearchOptions) => {
-    const { searchEntries } = await operate('search', () => client.search(base, options));
+    const { searchEntries } = await operate(`search ${base || 'the root'}`, () =>
+      client.search(base, options),
+    );
     return searchEntries.map((found) => entryOf(found as Record<string, unknown> & { dn: string }));
   };
   return {
@@ -110,27 +159,27 @@ function directoryOver(client: Client, operate: Operate): Directory {
         });
         return found;
       } catch (error) {
-        if (error instanceof NoSuchObjectError) return undefined;
+        if (isResult(error, NoSuchObjectError)) return undefined;
         throw error;
       }
     },
     async add(dn, attributes) {
       if (await this.entry(dn, ['1.1'])) return false;
-      await operate('add', () => client.add(dn, Object.entries(attributes).map(attribute)));
+      await operate(`add ${dn}`, () => client.add(dn, Object.entries(attributes).map(attribute)));
       return true;
     },
     async replace(dn, attributes) {
-      await operate('modify', () => client.modify(dn, changes('replace', attributes)));
+      await operate(`modify ${dn}`, () => client.modify(dn, changes('replace', attributes)));
     },
     async append(dn, attribute, values) {
-      await operate('modify', () => client.modify(dn, changes('add', { [attribute]: values })));
+      await operate(`modify ${dn}`, () => client.modify(dn, changes('add', { [attribute]: values })));
     },
     async take(dn, attribute, values) {
-      await operate('modify', () => client.modify(dn, changes('delete', { [attribute]: values })));
+      await operate(`modify ${dn}`, () => client.modify(dn, changes('delete', { [attribute]: values })));
     },
     async remove(dn) {
-      await operate('delete', () => client.del(dn)).catch((error: unknown) => {
-        if (!(error instanceof NoSuchObjectError)) throw error;
+      await operate(`delete ${dn}`, () => client.del(dn)).catch((error: unknown) => {
+        if (!isResult(error, NoSuchObjectError)) throw error;
       });
     },
   };
