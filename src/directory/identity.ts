@@ -31,6 +31,14 @@ export function managersDn(suffix: string): string {
   return `cn=replication managers,${accountsDn(suffix)}`;
 }
 
+/** The entry with the next replica id that is free (FreeIPA's). */
+export function replicaIdDn(suffix: string): string {
+  return `cn=replication,cn=etc,${suffix}`;
+}
+
+/** The first id that is given away; FreeIPA's. */
+const FIRST_REPLICA_ID = 3;
+
 /** Where each server keeps the accounts of those who replicate to it; not replicated. */
 export const REPLICATION_ACCOUNTS_DN = 'cn=replication managers,cn=config';
 
@@ -93,6 +101,12 @@ export async function allowServers(directory: Directory, suffix: string): Promis
 
 /** Lets the servers, and everybody who is known, read and write their part of the domain's tree. */
 export async function allowInTree(directory: Directory, suffix: string): Promise<void> {
+  await directory.add(replicaIdDn(suffix), {
+    objectClass: ['top', 'nsDS5Replica'],
+    cn: ['replication'],
+    nsDS5ReplicaRoot: [suffix],
+    nsDS5ReplicaId: [String(FIRST_REPLICA_ID)],
+  });
   for (const [dn, aci] of treeRights(suffix)) await grant(directory, dn, aci);
 }
 
@@ -141,7 +155,7 @@ function treeRights(suffix: string): [dn: string, aci: string][] {
     [accountsDn(suffix), right(ALL, 'manage each other', 'all', group)],
     [mastersDn(suffix), right(ALL, 'manage their roles', 'all', group)],
     [mastersDn(suffix), known('servers and roles for all who are known')],
-    [`cn=replication,cn=etc,${suffix}`, right(ALL, 'draw replica ids', 'all', group)],
+    [replicaIdDn(suffix), right(ALL, 'draw replica ids', 'all', group)],
     [authoritiesDn(suffix), known('authorities for all who are known')],
   ];
 }
@@ -199,18 +213,16 @@ export async function serverIdentity(
     await host.run('pk12util', [
       ...['-o', bundle, '-d', folder, '-n', DIRECTORY_NICKNAME],
       ...['-k', `${folder}/pwdfile.txt`, '-w', password],
+      // OpenSSL 3 does not read what NSS uses unless told.
+      ...['-c', 'AES-256-CBC', '-C', 'AES-256-CBC'],
     ]);
-    const open = async (half: readonly string[], name: string) => {
-      const out = `${scratch.path}/${name}`;
-      await host.run('openssl', [
-        ...['pkcs12', '-in', bundle, '-passin', `file:${password}`, '-nodes', ...half, '-out', out],
-      ]);
-      const text = await readFile(out, 'utf8');
-      return text.slice(text.indexOf('-----BEGIN'));
-    };
-    return {
-      certificate: await open(['-clcerts', '-nokeys'], 'certificate.pem'),
-      key: await open(['-nocerts'], 'key.pem'),
-    };
+    const out = `${scratch.path}/identity.pem`;
+    await host.run('openssl', [
+      ...['pkcs12', '-in', bundle, '-passin', `file:${password}`, '-nodes', '-clcerts', '-out', out],
+    ]);
+    const text = await readFile(out, 'utf8');
+    const block = (label: string) =>
+      new RegExp(`-----BEGIN ${label}-----[^]*?-----END ${label}-----`).exec(text)?.[0] ?? '';
+    return { certificate: block('CERTIFICATE'), key: block('PRIVATE KEY') };
   });
 }

@@ -62,6 +62,8 @@ export interface Deployment {
 
 /** The directory's database of the CA (`pki_ds_database` in templates/ca.cfg). */
 export const CA_BACKEND = 'ipaca';
+/** The subtree of the CA (`pki_ds_base_dn` in templates/ca.cfg). */
+export const CA_SUFFIX = 'o=ipaca';
 
 /** The system certificates of a CA whose keys are made on the token, as their parameters are called. */
 export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'subsystem'] as const;

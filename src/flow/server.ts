@@ -26,6 +26,7 @@ import { directoryInstance, directoryTree } from './steps/directory.ts';
 import { directoryCertificate } from './steps/directory-certificate.ts';
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
+import { firstRoles } from './steps/roles.ts';
 import { servicesUp } from './steps/services.ts';
 import { tracking, trackingMonitored } from './steps/tracking.ts';
 
@@ -59,6 +60,7 @@ export function serverSteps(
     tracking(host, site),
     directoryCertificate(host, site),
     hsmRecord(host, site),
+    firstRoles(host, site),
     startAtBoot(host, site),
     trackingMonitored(host, site),
   ];
@@ -74,6 +76,7 @@ const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   tracking: ['disk', 'token'],
   'directory-certificate': ['disk', 'directory', 'token', 'ca'],
   'hsm-record': ['disk', 'directory', 'ca'],
+  'server-roles': ['disk', 'directory', 'token'],
   'tracking-monitored': ['disk', 'token'],
 };
 

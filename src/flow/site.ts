@@ -63,6 +63,11 @@ export function directoryOf(site: Pick<Site, 'realm' | 'domain' | 'hostname'>): 
   return { name: instanceName(site.realm), hostname: site.hostname, suffix: suffixOf(site.domain) };
 }
 
+/** The subject of the TLS certificate of a server's directory, by which its peers know it. */
+export function directorySubject(site: Pick<Site, 'hostname' | 'subjectBase'>): string {
+  return `CN=${site.hostname},${site.subjectBase}`;
+}
+
 /** The site without its secrets, for the journal. */
 export function siteFacts(site: Site): Site {
   const { realm, domain, hostname, caSubject, subjectBase, keySize, token, override } = site;

@@ -5,13 +5,14 @@ import {
   servesDirectoryCertificate,
   verifyDirectoryCertificate,
 } from '../../directory/certificate.ts';
+import { mapCertificates } from '../../directory/identity.ts';
 import { agentCredentials } from '../../dogtag/agent.ts';
 import { enroll, SERVER_PROFILE } from '../../dogtag/enroll.ts';
 import { caSession } from '../../dogtag/rest.ts';
 import { failure } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
-import { caCertificate, directoryOf, dogtagOf, type Site } from '../site.ts';
+import { caCertificate, directoryOf, directorySubject, dogtagOf, type Site } from '../site.ts';
 
 /**
  * Has the new CA issue the directory's TLS certificate over REST. It is the proof that the CA signs, too: the
@@ -30,14 +31,11 @@ export function directoryCertificate(host: Host, site: Site): Step {
       ),
     async apply(report) {
       const ca = await caCertificate(host);
-      const request = await requestDirectoryCertificate(
-        host,
-        instance,
-        `CN=${site.hostname},${site.subjectBase}`,
-      );
+      const request = await requestDirectoryCertificate(host, instance, directorySubject(site));
       const certificate = await issue(host, site, ca, request);
       const { serialNumber } = verified(certificate, ca);
       report.line(`Certificate ${serialNumber} issued and verified`);
+      await mapCertificates(instance, site.caSubject);
       await installDirectoryCertificate(host, instance, certificate, ca);
       await verifyDirectoryCertificate(host, instance, ca);
       await report.remember({ serialNumber });

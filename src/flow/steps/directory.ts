@@ -1,11 +1,12 @@
 import { withLocalDirectory } from '../../directory/client.ts';
+import { addIdentity, allowInTree, allowServers, hasIdentity } from '../../directory/identity.ts';
 import { createInstance, removeInstance, selfSignedCaExists } from '../../directory/instance.ts';
 import { addSchema, missingSchema } from '../../directory/schema.ts';
 import { addContainers, hasContainers } from '../../directory/tree.ts';
 import { assetPath } from '../../host/assets.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
-import { directoryOf, type ServerSecrets, type Site } from '../site.ts';
+import { directoryOf, directorySubject, type ServerSecrets, type Site } from '../site.ts';
 
 /** FreeIPA's part of the schema that Capstan writes. */
 const SCHEMA = 'schema/60capstan.ldif';
@@ -39,13 +40,17 @@ export function directoryTree(host: Host, site: Site): Step {
         instance,
         async (directory) =>
           (await missingSchema(directory, assetPath(SCHEMA))).length === 0 &&
-          hasContainers(directory, instance.suffix),
+          (await hasContainers(directory, instance.suffix)) &&
+          hasIdentity(directory, instance.suffix, site.hostname),
       ),
     async apply(report) {
       await withLocalDirectory(host, instance, async (directory) => {
         const added = await addSchema(directory, assetPath(SCHEMA));
         report.line(`${added} schema definitions added`);
         await addContainers(directory, instance.suffix);
+        await addIdentity(directory, instance.suffix, site.hostname, directorySubject(site));
+        await allowInTree(directory, instance.suffix);
+        await allowServers(directory, instance.suffix);
       });
     },
     undo: async () => {},

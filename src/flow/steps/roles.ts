@@ -1,0 +1,29 @@
+import { withLocalDirectory } from '../../directory/client.ts';
+import { allowProbes } from '../../directory/identity.ts';
+import { recordRole, recordServer } from '../../directory/masters.ts';
+import { CA_SUFFIX } from '../../dogtag/deployment.ts';
+import type { Host } from '../../host/host.ts';
+import type { Step } from '../../plan/step.ts';
+import { directoryOf, type Site } from '../site.ts';
+import { tokenAnswers } from '../token-look.ts';
+
+/** Records the first server of a cluster: it renews what all share, and makes the CRLs, until another one does. */
+export function firstRoles(host: Host, site: Site): Step {
+  const { suffix, name } = directoryOf(site);
+  return {
+    id: 'server-roles',
+    title: 'Record the server and its roles in the directory',
+    done: async () => false,
+    async apply() {
+      const { serial } = await tokenAnswers(host, site.token);
+      await withLocalDirectory(host, { name }, async (directory) => {
+        await recordServer(directory, suffix, site.hostname);
+        const marks = { renewalMaster: true, crlGenerator: true };
+        await recordRole(directory, suffix, site.hostname, 'CA', { tokenSerial: serial, ...marks });
+        for (const root of [suffix, CA_SUFFIX]) await allowProbes(directory, root, suffix);
+      });
+    },
+    // The entries go with the instance.
+    undo: async () => {},
+  };
+}
