@@ -5,8 +5,8 @@ import type { Secret } from '../secret/secret.ts';
 import { readTemplate } from './template.ts';
 import type { DogtagProfile } from './version.ts';
 
-/** What the first CA of a cluster is made from. */
-export interface CaDeployment {
+/** What every CA of a cluster is made from, the first and its clones. */
+export interface CaSite {
   /** The name of the security domain: `EXAMPLE.TEST`. */
   realm: string;
   /** The fully qualified name of this host. */
@@ -19,16 +19,20 @@ export interface CaDeployment {
   keySize: 2048 | 3072 | 4096;
   token: TokenAccess;
   directory: DirectoryAccess;
-  /** The password of the CA's administrator, and of the PKCS #12 file with the agent's key. */
-  adminPassword: Secret;
-  /** The password of the agent's client database; random, made for this installation. */
+  /** The password of pkispawn's client database; random, made for this installation. */
   clientDatabasePassword: Secret;
-  /** The folder of the agent's client database and certificates: `/root/.dogtag/pki-tomcat`. */
+  /** The folder of pkispawn's client database: `/root/.dogtag/pki-tomcat`. */
   clientFolder: string;
-  /** The PKCS #12 file with the agent's key and certificate that pkispawn writes. */
-  agentFile: string;
   /** The OCSP address in issued certificates; this host's own unless told. */
   ocspUri?: string;
+}
+
+/** What the first CA of a cluster is made from. */
+export interface CaDeployment extends CaSite {
+  /** The password of the CA's administrator, and of the PKCS #12 file with the agent's key. */
+  adminPassword: Secret;
+  /** The PKCS #12 file with the agent's key and certificate that pkispawn writes. */
+  agentFile: string;
   /** The administrator's override file, already checked by `readOverride`. */
   override?: readonly ConfigEntry[];
 }
@@ -70,28 +74,35 @@ export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'su
 
 /**
  * The runs of pkispawn that make the first CA of a cluster with its keys on the token and the TLS server key in the
- * internal token. Dogtag up to 11.2 takes `pki_sslserver_token=internal` for the default token, so that two runs are
- * needed: the installation knows the HSM; the configuration has `internal` for its default token, and every key that
- * belongs on the HSM named (seen on 10.10.2 with stock files; the module and the PIN are in place by then).
+ * internal token.
  * @throws CapstanError `password-unsuitable`, `dn-invalid`
  */
 export function caDeployments(wanted: CaDeployment, profile: DogtagProfile): Deployment[] {
-  const ca = { ...wanted, caSubject: normal(wanted.caSubject), subjectBase: normal(wanted.subjectBase) };
-  checkPasswords(ca);
-  if (profile.tlsKey === 'plain') {
-    return [
-      { name: 'whole', sections: caSections(ca, profile, hsmParameters(ca.token)), arguments: ['-s', 'CA'] },
-    ];
-  }
+  const ca = withNormalNames(wanted);
+  checkPasswords([ca.token.pin, ca.directory.password, ca.adminPassword, ca.clientDatabasePassword]);
+  return deploymentRuns(ca.token, profile, (hsm) => firstSections(ca, profile, hsm));
+}
+
+/**
+ * The runs of pkispawn for a CA. Dogtag up to 11.2 takes `pki_sslserver_token=internal` for the default token, so that
+ * two are needed: the installation knows the HSM; the configuration has `internal` for its default token, and every key
+ * that belongs on the HSM named (seen on 10.10.2 with stock files; the module and the PIN are in place by then).
+ * @param sections the configuration with the parameters of a run in its [DEFAULT]
+ * @param configuration further parameters of the second of two runs
+ */
+export function deploymentRuns(
+  token: TokenAccess,
+  profile: DogtagProfile,
+  sections: (run: Parameters) => ConfigSections,
+  configuration: Parameters = {},
+): Deployment[] {
+  const whole = sections(hsmParameters(token));
+  if (profile.tlsKey === 'plain') return [{ name: 'whole', sections: whole, arguments: ['-s', 'CA'] }];
   return [
-    {
-      name: 'installation',
-      sections: caSections(ca, profile, hsmParameters(ca.token)),
-      arguments: ['-s', 'CA', '--skip-configuration'],
-    },
+    { name: 'installation', sections: whole, arguments: ['-s', 'CA', '--skip-configuration'] },
     {
       name: 'configuration',
-      sections: caSections(ca, profile, { pki_hsm_enable: 'False', pki_token_name: 'internal' }),
+      sections: sections({ pki_hsm_enable: 'False', pki_token_name: 'internal', ...configuration }),
       arguments: ['-s', 'CA', '--skip-installation'],
     },
   ];
@@ -102,7 +113,8 @@ export function freeParameters(): ConfigEntry[] {
   return readTemplate('ca-defaults.cfg');
 }
 
-type Parameters = Record<string, ConfigValue>;
+/** Parameters of pkispawn, by name. */
+export type Parameters = Record<string, ConfigValue>;
 
 function hsmParameters(token: TokenAccess): Parameters {
   return {
@@ -114,23 +126,50 @@ function hsmParameters(token: TokenAccess): Parameters {
   };
 }
 
-/** Later parameters win over earlier ones of the same section. */
-function caSections(ca: CaDeployment, profile: DogtagProfile, hsm: Parameters): ConfigSections {
-  const override = ca.override ?? [];
+/** A configuration under construction: later parameters win over earlier ones of the same section. */
+export interface Draft {
+  sections: Record<string, Parameters>;
+  put(section: string, parameters: Parameters): void;
+  /** Puts all of a template, {@link readTemplate}. */
+  template(name: string): void;
+}
+
+/** A configuration without parameters. */
+export function draft(): Draft {
   const sections: Record<string, Parameters> = { DEFAULT: {}, CA: {} };
   const put = (section: string, parameters: Parameters) => {
     sections[section] = { ...sections[section], ...parameters };
   };
+  const template = (name: string) => {
+    for (const { section, key, value } of readTemplate(name)) put(section, { [key]: value });
+  };
+  return { sections, put, template };
+}
+
+function firstSections(ca: CaDeployment, profile: DogtagProfile, run: Parameters): ConfigSections {
+  const { sections, put, template } = draft();
+  const override = ca.override ?? [];
   const free = freeParameters();
   for (const { section, key, value } of additions(override, free))
     put(section, { [key]: interpolated(value) });
-  for (const { section, key, value } of readTemplate('ca.cfg')) put(section, { [key]: value });
+  template('ca.cfg');
   for (const { section, key, value } of free) {
     const chosen = overrideOf(override, key);
     put(section, { [key]: chosen === undefined ? value : interpolated(chosen) });
   }
-  put('DEFAULT', { ...defaultParameters(ca, profile), ...hsm });
-  put('CA', caParameters(ca, profile));
+  put('DEFAULT', {
+    ...defaultParameters(ca, profile),
+    pki_security_domain_user: 'admin',
+    pki_security_domain_password: ca.adminPassword,
+    pki_client_pkcs12_password: ca.adminPassword,
+    pki_client_admin_cert_p12: ca.agentFile,
+    ...run,
+  });
+  put('CA', {
+    ...caParameters(ca, profile),
+    pki_admin_password: ca.adminPassword,
+    pki_admin_subject_dn: `cn=ipa-ca-agent,${ca.subjectBase}`,
+  });
   return sections;
 }
 
@@ -158,16 +197,13 @@ function interpolated(value: string): ConfigValue {
 }
 
 /** What pkispawn's default.cfg has in [DEFAULT], and what paths are derived from. */
-function defaultParameters(ca: CaDeployment, profile: DogtagProfile): Parameters {
+export function defaultParameters(ca: CaSite, profile: DogtagProfile): Parameters {
   return {
     pki_hostname: ca.hostname,
     pki_security_domain_name: ca.realm,
-    pki_security_domain_password: ca.adminPassword,
     pki_client_dir: ca.clientFolder,
     pki_client_database_dir: `${ca.clientFolder}/ca/alias`,
     pki_client_database_password: ca.clientDatabasePassword,
-    pki_client_pkcs12_password: ca.adminPassword,
-    pki_client_admin_cert_p12: ca.agentFile,
     pki_ds_secure_connection_ca_pem_file: ca.directory.caFile,
     pki_ds_password: ca.directory.password,
     pki_sslserver_subject_dn: `cn=${escapeValue(ca.hostname)},${ca.subjectBase}`,
@@ -177,11 +213,9 @@ function defaultParameters(ca: CaDeployment, profile: DogtagProfile): Parameters
 }
 
 /** What pkispawn's default.cfg has in [CA], and what must not be lost to it. */
-function caParameters(ca: CaDeployment, profile: DogtagProfile): Parameters {
+export function caParameters(ca: CaSite, profile: DogtagProfile): Parameters {
   const tokens = CA_TOKEN_TAGS.map((tag) => [`pki_${tag}_token`, ca.token.label]);
   return {
-    pki_admin_password: ca.adminPassword,
-    pki_admin_subject_dn: `cn=ipa-ca-agent,${ca.subjectBase}`,
     pki_ca_signing_key_size: String(ca.keySize),
     pki_ca_signing_subject_dn: ca.caSubject,
     pki_ocsp_signing_subject_dn: `cn=OCSP Subsystem,${ca.subjectBase}`,
@@ -196,7 +230,7 @@ function caParameters(ca: CaDeployment, profile: DogtagProfile): Parameters {
   };
 }
 
-function directoryAddress(ca: CaDeployment, profile: DogtagProfile): Parameters {
+function directoryAddress(ca: CaSite, profile: DogtagProfile): Parameters {
   const port = ca.directory.ldapsPort;
   if (profile.dsUrl) return { pki_ds_url: `ldaps://${ca.hostname}:${port}` };
   return {
@@ -206,13 +240,19 @@ function directoryAddress(ca: CaDeployment, profile: DogtagProfile): Parameters 
   };
 }
 
-/** Without the blanks around `,` and `=` that some parsers take for a part of the value. */
-function normal(dn: string): string {
-  return formatDn(parseDn(dn));
+/**
+ * The site with its names as every parser reads them: without the blanks around `,` and `=` that some take for a part
+ * of the value.
+ * @throws CapstanError `dn-invalid`
+ */
+export function withNormalNames<Site extends CaSite>(ca: Site): Site {
+  const normal = (dn: string) => formatDn(parseDn(dn));
+  return { ...ca, caSubject: normal(ca.caSubject), subjectBase: normal(ca.subjectBase) };
 }
 
-function checkPasswords(ca: CaDeployment): void {
-  for (const password of [ca.token.pin, ca.directory.password, ca.adminPassword, ca.clientDatabasePassword]) {
+/** Refuses passwords that Dogtag cannot keep. @throws CapstanError `password-unsuitable` */
+export function checkPasswords(passwords: readonly Secret[]): void {
+  for (const password of passwords) {
     const reason = passwordFault(password.reveal());
     if (reason) {
       throw refusal(

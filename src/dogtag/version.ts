@@ -55,6 +55,13 @@ const CHANGES = {
     after: false,
     source: 'default.cfg of 10.10.2, seen; removed in 11.3',
   },
+  /** Whether a clone of replicated data is told to build its indexes (`pki_clone_reindex_data`); later ones always do. */
+  reindexSetting: {
+    since: [11, 7, 0],
+    before: true,
+    after: false,
+    source: 'default.cfg of 10.10.2, seen; not in default.cfg of 11.7',
+  },
 } as const satisfies Record<string, Change>;
 
 interface Change {

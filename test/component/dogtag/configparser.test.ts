@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type CaCloneDeployment, caCloneDeployments } from '../../../src/dogtag/clone-deployment.ts';
 import { type CaDeployment, caDeployments, passwordFault } from '../../../src/dogtag/deployment.ts';
 import { dogtagProfile } from '../../../src/dogtag/version.ts';
 import { CapstanError } from '../../../src/errors.ts';
@@ -119,47 +120,63 @@ describe('a deployment configuration, read by the procedure of pkispawn', () => 
   });
 });
 
-describe('the configuration of the first CA', () => {
-  const ca = fc.record({
-    pin: password,
-    ds: password,
-    admin: password,
-    client: password,
-    organization: legal,
-  });
+/** What the configurations of the first CA and of a clone have in common. */
+const SITE = {
+  hostname: 'ca1.example.test',
+  caSubject: 'CN=50% Certificate Authority,O=EXAMPLE.TEST',
+  subjectBase: 'O=A\\, B & C',
+  keySize: 3072,
+  clientFolder: '/root/.dogtag/pki-tomcat',
+} as const;
 
-  function deployment(given: typeof ca extends fc.Arbitrary<infer T> ? T : never): CaDeployment {
-    return {
-      realm: given.organization,
-      hostname: 'ca1.example.test',
-      caSubject: 'CN=50% Certificate Authority,O=EXAMPLE.TEST',
-      subjectBase: 'O=A\\, B & C',
-      keySize: 3072,
-      token: {
-        label: '100% token',
-        libraryPath: '/usr/lib/vendor/lib%p11.so',
-        moduleName: 'lib%p11',
-        pin: secret(given.pin),
-      },
-      directory: {
-        ldapsPort: 636,
-        caFile: '/etc/dirsrv/slapd-EXAMPLE-TEST/ca.crt',
-        password: secret(given.ds),
-      },
-      adminPassword: secret(given.admin),
-      clientDatabasePassword: secret(given.client),
-      clientFolder: '/root/.dogtag/pki-tomcat',
-      agentFile: '/root/ca-agent.p12',
-    };
-  }
+const given = fc.record({
+  pin: password,
+  ds: password,
+  admin: password,
+  client: password,
+  organization: legal,
+});
+type Given = typeof given extends fc.Arbitrary<infer T> ? T : never;
+
+function siteOf(one: Given) {
+  return {
+    ...SITE,
+    realm: one.organization,
+    token: {
+      label: '100% token',
+      libraryPath: '/usr/lib/vendor/lib%p11.so',
+      moduleName: 'lib%p11',
+      pin: secret(one.pin),
+    },
+    directory: {
+      ldapsPort: 636,
+      caFile: '/etc/dirsrv/slapd-EXAMPLE-TEST/ca.crt',
+      password: secret(one.ds),
+    },
+    clientDatabasePassword: secret(one.client),
+  };
+}
+
+function first(one: Given): CaDeployment {
+  return { ...siteOf(one), adminPassword: secret(one.admin), agentFile: '/root/ca-agent.p12' };
+}
+
+function clone(one: Given): CaCloneDeployment {
+  const member = { user: 'admin-ca2.example.test', password: secret(one.admin) };
+  return { ...siteOf(one), master: 'ca1.example.test', member, chainFile: '/etc/capstan/ca%.crt' };
+}
+
+describe.each([
+  ['10.10.2', [10, 10, 2]],
+  ['11.6.0', [11, 6, 0]],
+] as const)('for Dogtag %s', (_, version) => {
+  const profile = dogtagProfile(version);
 
   test.each([
-    ['10.10.2', [10, 10, 2]],
-    ['11.6.0', [11, 6, 0]],
-  ] as const)('arrives with every legal password, for Dogtag %s', { timeout: 60_000 }, async (_, version) => {
-    const cases = fc
-      .sample(ca, 300)
-      .flatMap((given) => caDeployments(deployment(given), dogtagProfile(version)));
+    ['the first CA', (one: Given) => caDeployments(first(one), profile)],
+    ['a clone', (one: Given) => caCloneDeployments(clone(one), profile)],
+  ])('the configuration of %s arrives with every legal password', { timeout: 60_000 }, async (_, runsOf) => {
+    const cases = fc.sample(given, 300).flatMap(runsOf);
     const answers = await python({ pkispawn: cases.map(({ sections }) => renderConfig(sections)) });
     cases.forEach(({ sections }, index) => {
       expect(answers.pkispawn[index]?.values).toMatchObject(merged(sections));

@@ -94,6 +94,7 @@ describe('how a release behaves', () => {
       dsUrl: false,
       toolsAsPkiuser: false,
       restartSetting: true,
+      reindexSetting: true,
     });
   });
 
