@@ -3,6 +3,30 @@ import { type Directory, withLocalDirectory } from './client.ts';
 import type { DirectoryInstance } from './instance.ts';
 
 /**
+ * Makes an empty database of the instance, and has it serve a suffix; one that is there stays as it is. There is no
+ * entry in it, not even that of the suffix: it comes with the first replication.
+ * @param name the backend's name: `ipaca`
+ */
+export async function addBackend(directory: Directory, name: string, suffix: string): Promise<void> {
+  await directory.add(`cn=${name},cn=ldbm database,cn=plugins,cn=config`, {
+    objectClass: ['top', 'extensibleObject', 'nsBackendInstance'],
+    cn: [name],
+    'nsslapd-suffix': [suffix],
+  });
+  await directory.add(mappingTreeDn(suffix), {
+    objectClass: ['top', 'extensibleObject', 'nsMappingTree'],
+    cn: [suffix],
+    'nsslapd-state': ['backend'],
+    'nsslapd-backend': [name],
+  });
+}
+
+/** The entry that tells which database serves a suffix, in the form in which 389-ds writes its name. */
+export function mappingTreeDn(suffix: string): string {
+  return `cn=${suffix.replaceAll('=', '\\3D').replaceAll(',', '\\2C')},cn=mapping tree,cn=config`;
+}
+
+/**
  * Removes a database of the instance with its suffix and all its data; that there is none is no error. Over LDAP, as
  * lib389 does it: `dsconf backend delete` has another way to confirm in each release.
  * @param name the backend's name: `ipaca`

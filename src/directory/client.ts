@@ -1,5 +1,13 @@
 import { connect, type Socket } from 'node:net';
-import { Attribute, Change, Client, NoSuchObjectError, ResultCodeError, type SearchOptions } from 'ldapts';
+import {
+  Attribute,
+  Change,
+  Client,
+  NoSuchAttributeError,
+  NoSuchObjectError,
+  ResultCodeError,
+  type SearchOptions,
+} from 'ldapts';
 import { CapstanError, failure, sentenceOf } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
@@ -26,6 +34,8 @@ export interface Directory {
   append(dn: string, attribute: string, values: readonly string[]): Promise<void>;
   /** Takes values away from an attribute that has them. */
   take(dn: string, attribute: string, values: readonly string[]): Promise<void>;
+  /** Puts a value in the place of another, in one operation. @returns false where the other is not there any more */
+  swap(dn: string, attribute: string, old: string, value: string): Promise<boolean>;
   /** Deletes a leaf entry; that there is none is no error. */
   remove(dn: string): Promise<void>;
 }
@@ -83,10 +93,11 @@ export async function overSocket<T>(
   use: (directory: Directory) => Promise<T>,
   bind?: (client: Client) => Promise<void>,
 ): Promise<T> {
-  let socket: Socket | undefined;
+  const socket = peer.open();
+  let used = false;
   const createConnection = () => {
-    if (socket) throw new Error('the connection was closed');
-    socket = peer.open();
+    if (used) throw new Error('the connection was closed');
+    used = true;
     return socket;
   };
   const client = new Client({
@@ -97,7 +108,7 @@ export async function overSocket<T>(
     within(host, 'ldap', `the ${peer.name} (${what})`, operation).catch((error: unknown) => {
       if (error instanceof ResultCodeError) throw refused(peer, what, error);
       // The server may still answer, and the next operation must not take that for its own answer.
-      socket?.destroy();
+      socket.destroy();
       if (!(error instanceof CapstanError))
         throw peer.unreachable(`The ${peer.name} broke off "${what}"`, error);
       if (error.code !== 'deadline-passed') throw error;
@@ -108,7 +119,7 @@ export async function overSocket<T>(
     return await use(directoryOver(client, operate));
   } finally {
     // A polite goodbye would wait for a server that reads no more.
-    socket?.destroy();
+    socket.destroy();
   }
 }
 
@@ -119,10 +130,17 @@ type Operate = <T>(what: string, operation: () => Promise<T>) => Promise<T>;
 function refused(peer: Peer, what: string, error: ResultCodeError) {
   return failure(
     'directory-refused',
-    `The ${peer.name} refused to ${what}: ${error.message}`,
+    `The ${peer.name} refused to ${what}: ${resultSentence(error)}`,
     undefined,
     error,
   );
+}
+
+/** What the server said of an operation that it refused: its own words, or the name of the result, and the number. */
+export function resultSentence({ name, code, message }: ResultCodeError): string {
+  // ldapts appends the number in hexadecimal.
+  const words = message.replace(/\s*Code: 0x[0-9a-f]+$/i, '').trim();
+  return `${words || name.replace(/Error$/, '')} (LDAP result ${code})`;
 }
 
 /** Whether the server answered with this result: `isResult(error, NoSuchObjectError)`. */
@@ -176,6 +194,19 @@ function directoryOver(client: Client, operate: Operate): Directory {
     },
     async take(dn, attribute, values) {
       await operate(`modify ${dn}`, () => client.modify(dn, changes('delete', { [attribute]: values })));
+    },
+    async swap(dn, attribute, old, value) {
+      const change = [
+        ...changes('delete', { [attribute]: [old] }),
+        ...changes('add', { [attribute]: [value] }),
+      ];
+      try {
+        await operate(`modify ${dn}`, () => client.modify(dn, change));
+        return true;
+      } catch (error) {
+        if (isResult(error, NoSuchAttributeError)) return false;
+        throw error;
+      }
     },
     async remove(dn) {
       await operate(`delete ${dn}`, () => client.del(dn)).catch((error: unknown) => {

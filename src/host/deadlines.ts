@@ -32,6 +32,12 @@ export const DEADLINES = {
   pkidestroy: { seconds: 300, what: 'the removal of the Dogtag instance' },
   // 0.4 s, 1.2 s for LDAPS; a server that recovers its databases answers late.
   ldap: { seconds: 30, what: 'one answer of the directory, over its socket or LDAPS' },
+  // 3 s for a new CA; a large one has as many entries as it has issued certificates, times three.
+  'replication-init': { seconds: 3600, what: 'the copying of a suffix to a new replica' },
+  // 0.3 s. A server that could not be reached is tried again after half a minute at most.
+  replication: { seconds: 120, what: 'a change in the directory, until it arrives on another server' },
+  // 6 s. Every server of the cluster takes part, and 389-ds waits for those that are slow.
+  'ruv-clean': { seconds: 120, what: 'the cluster, until it has forgotten a server that is gone' },
   // 0.3 s; Tomcat compiles a page when it is first asked for.
   http: { seconds: 30, what: 'one public page of the CA' },
   // 5.9 s for the first of a new CA; a signature by a slow HSM is part of some.
@@ -77,7 +83,7 @@ export function longerHint(name: DeadlineName): string {
 export function parseDeadlines(settings: readonly string[]): Partial<Deadlines> {
   const changed: Partial<Record<DeadlineName, number>> = {};
   for (const setting of settings) {
-    const [, name = '', digits = ''] = /^([a-z]+)=(\d{1,5})$/.exec(setting) ?? [];
+    const [, name = '', digits = ''] = /^([a-z]+(?:-[a-z]+)*)=(\d{1,5})$/.exec(setting) ?? [];
     const seconds = Number(digits);
     if (!isDeadlineName(name)) throw invalid(setting, `the names are ${DEADLINE_NAMES.join(', ')}`);
     if (seconds < 1 || seconds > LONGEST)
