@@ -1,4 +1,5 @@
 /** LDAP connections to other servers: over TLS, and nothing trusted but the CA of the cluster. */
+import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import {
@@ -11,7 +12,7 @@ import { type CapstanError, failure, isInterruption, refusal, sentenceOf } from 
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
-import { type Directory, overSocket, type Peer } from './client.ts';
+import { type Directory, overSocket, type Peer, resultSentence } from './client.ts';
 import { LDAPS_PORT } from './instance.ts';
 
 /** As whom a connection is bound: by a password, or by the certificate that the TLS connection shows (SASL EXTERNAL). */
@@ -60,6 +61,27 @@ export async function withRemoteDirectory<T>(
   });
 }
 
+/**
+ * The certificates that the directory of a server shows in the TLS handshake, its own first, each with its issuer after
+ * it. Nothing is verified, and nothing but the handshake is sent: what they say must be compared with something known.
+ * @throws CapstanError `directory-unreachable`, `interrupted`
+ */
+export async function presentedChain(host: Host, hostname: string): Promise<X509Certificate[]> {
+  const socket = connect({ host: hostname, port: LDAPS_PORT, rejectUnauthorized: false });
+  try {
+    await secured(host, hostname, socket);
+    const chain: X509Certificate[] = [];
+    let next: X509Certificate | undefined = socket.getPeerX509Certificate();
+    while (next && !chain.some(({ raw }) => next?.raw.equals(raw))) {
+      chain.push(next);
+      next = next.issuerCertificate;
+    }
+    return chain;
+  } finally {
+    socket.destroy();
+  }
+}
+
 /** A TLS connection that was verified. */
 async function trustedSocket(
   host: Host,
@@ -68,17 +90,20 @@ async function trustedSocket(
   const socket = connect({
     host: hostname,
     port: LDAPS_PORT,
-    servername: hostname,
     ca: caCertificate,
     minVersion: 'TLSv1.2',
     ...(as && 'key' in as && { cert: as.certificate, key: as.key }),
   });
+  await secured(host, hostname, socket);
+  return socket;
+}
+
+/** Waits until the TLS connection stands; one that does not is destroyed. */
+async function secured(host: Host, hostname: string, socket: TLSSocket): Promise<void> {
   try {
     await within(host, 'ldap', `LDAPS at ${hostname}`, () => once(socket, 'secureConnect'));
   } catch (error) {
     socket.destroy();
-    // What a destroyed connection still has to say must not end the program.
-    socket.on('error', () => {});
     if (isInterruption(error)) throw error;
     throw isDistrust(error)
       ? untrusted(hostname, error)
@@ -87,10 +112,10 @@ async function trustedSocket(
           `The directory of ${hostname} cannot be reached at ${hostname}:${LDAPS_PORT}`,
           error,
         );
+  } finally {
+    // Nobody else listens before the first operation, or to what a destroyed connection still has to say.
+    socket.on('error', () => {});
   }
-  // Until the first operation nobody else listens.
-  socket.on('error', () => {});
-  return socket;
 }
 
 /** OpenSSL's results of a verification (X509_V_ERR_*, as node:tls names them), and node's own check of the name. */
@@ -101,10 +126,15 @@ function isDistrust(error: unknown): boolean {
   return DISTRUST.test(String((error as NodeJS.ErrnoException).code ?? ''));
 }
 
+/** Of a name with several addresses each has an error of its own, and the whole has no words. */
+function reasonOf(error: unknown): string {
+  return error instanceof AggregateError ? error.errors.map(sentenceOf).join(', ') : sentenceOf(error);
+}
+
 function unreachable(hostname: string, what: string, error: unknown): CapstanError {
   return failure(
     'directory-unreachable',
-    `${what}: ${sentenceOf(error)}`,
+    `${what}: ${reasonOf(error)}`,
     `Check that ${hostname} is up, that its name resolves here, and that no firewall keeps TCP ${LDAPS_PORT} from this host.`,
     error,
   );
@@ -127,7 +157,7 @@ function notLetIn(hostname: string, as: DirectoryCredentials, error: ResultCodeE
   const who = 'dn' in as ? as.dn : "the certificate of this host's directory";
   return refusal(
     'directory-credentials-refused',
-    `The directory of ${hostname} does not accept ${who}: ${error.message}`,
+    `The directory of ${hostname} does not accept ${who}: ${resultSentence(error)}`,
     'dn' in as
       ? 'Check the password; it was tried once.'
       : `See on ${hostname} whether it still knows this server.`,
