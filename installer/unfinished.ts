@@ -1,6 +1,6 @@
 /** What becomes of an installation that an earlier run left unfinished. */
 import { type CapstanError, refusal } from '../src/errors.ts';
-import type { Site } from '../src/flow/site.ts';
+import type { FlowName, Site } from '../src/flow/site.ts';
 import { type Journal, storyOf } from '../src/plan/journal.ts';
 import type { Asker } from './prompt.ts';
 
@@ -15,10 +15,12 @@ export interface WayValues {
 
 /**
  * The way that the options name, or that a person chooses.
+ * @param flow the one that is to be run
  * @param journal the one of an unfinished installation on this host
  * @throws CapstanError `nothing-unfinished`, `unfinished-run`
  */
 export async function chooseWay(
+  flow: FlowName,
   { resume, undo }: WayValues,
   journal: Journal | undefined,
   asker: Asker | undefined,
@@ -31,6 +33,7 @@ export async function chooseWay(
       'See what there is with "capstan status"; remove a finished one with "capstan uninstall".',
     );
   }
+  if (journal.flow !== flow) throw ofAnother(journal);
   if (resume || undo) return resume ? 'resume' : 'undo';
   if (!asker) throw unfinished(journal);
   return ask(journal, asker);
@@ -41,6 +44,15 @@ function unfinished(journal: Journal): CapstanError {
     'unfinished-run',
     `An installation on this host did not come to its end. ${storyOf(journal)}.`,
     `${journal.removing ? '' : 'Go on with it: --resume. '}Take everything back: --undo.`,
+  );
+}
+
+function ofAnother(journal: Journal): CapstanError {
+  const { flow, removing } = journal;
+  return refusal(
+    'unfinished-run',
+    `A run of "capstan ${flow}" on this host did not come to its end. ${storyOf(journal)}.`,
+    `${removing ? '' : `Go on with it: "capstan ${flow} --resume". `}Take everything back: "capstan ${flow} --undo".`,
   );
 }
 
@@ -67,7 +79,7 @@ export async function decide(asker: Asker): Promise<'undo' | 'keep'> {
 }
 
 /** What the names of the site are called on the command line. */
-const OPTIONS: Readonly<Record<Exclude<keyof Site, 'token'>, string>> = {
+const OPTIONS: Readonly<Record<Exclude<keyof Site, 'token' | 'supplier'>, string>> = {
   hostname: '--hostname',
   domain: '--domain',
   realm: '--realm',

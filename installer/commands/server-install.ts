@@ -1,8 +1,7 @@
 import { hostname as systemName } from 'node:os';
 import { Command } from 'commander';
-import type { Report, ServerRequest, Site } from '../../src/flow/site.ts';
+import type { Installed, Report, ServerRequest, Site } from '../../src/flow/site.ts';
 import type { Host } from '../../src/host/host.ts';
-import type { JournalFile } from '../../src/plan/journal.ts';
 import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
 import { type OutputValues, outputOptions, wayOptions } from '../options/output.ts';
 import {
@@ -92,10 +91,10 @@ export function command(): Command {
 async function run(values: Values, session: Session): Promise<undefined> {
   // A look changes nothing, and may go beside a run that does.
   const host = values.dryRun ? session.openHost() : await session.takeHost();
-  const { unfinishedServer } = await import('../../src/flow/site.ts');
-  const earlier = await unfinishedServer();
+  const { unfinishedFlow } = await import('../../src/flow/site.ts');
+  const earlier = await unfinishedFlow();
   const asker = askerFor(values, host.signal);
-  const way = await chooseWay(values, earlier?.journal.journal, asker);
+  const way = await chooseWay(NAME, values, earlier?.journal.journal, asker);
   const report = await reportOf(way, { values, session, host, earlier, asker });
   const log = host.log.path ? [{ name: 'Log', value: host.log.path }] : [];
   session.view.result({ ...report, facts: [...report.facts, ...log] });
@@ -106,7 +105,7 @@ interface Circumstances {
   values: Values;
   session: Session;
   host: Host;
-  earlier: { journal: JournalFile; site: Site } | undefined;
+  earlier: Installed | undefined;
   asker: Asker | undefined;
 }
 
@@ -122,11 +121,12 @@ async function reportOf(way: Way, circumstances: Circumstances): Promise<Report>
     undoSignal: secondSignal,
     listen,
   };
-  const { serverInstall, serverResume } = await import('../../src/flow/server.ts');
-  if (!earlier) return serverInstall(host, await readRequest(circumstances, values), options);
+  const { install, resume } = await import('../../src/flow/installation.ts');
+  const { serverInstall } = await import('../../src/flow/server.ts');
+  if (!earlier) return install(host, serverInstall, await readRequest(circumstances, values), options);
   const request = await readRequest(circumstances, { ...valuesOf(earlier.site, values), ...values });
   requireSame(earlier.site, request);
-  return serverResume(host, request, earlier.journal, options);
+  return resume(host, serverInstall, request, earlier.journal, options);
 }
 
 async function undo({ values, session, host, asker }: Circumstances): Promise<Report> {

@@ -27,7 +27,7 @@ import {
   CA_FILE,
   directoryOf,
   dogtagOf,
-  JOURNAL,
+  JOURNALS,
   PKI_USER,
   requireRoot,
   type ServerRequest,
@@ -235,7 +235,7 @@ async function checkPorts(): Promise<undefined> {
 async function checkEarlier(request: ServerRequest): Promise<undefined> {
   const instance = directoryOf(request);
   const found = [
-    ...(await presentPaths([JOURNAL])),
+    ...(await presentPaths(JOURNALS)),
     ...((await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : []),
     ...(await instanceRemains(INSTANCE)),
     ...(await presentPaths([AGENT_PKCS12, CA_FILE, AGENT_CERTIFICATE, AGENT_KEY])),

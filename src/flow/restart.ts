@@ -6,7 +6,7 @@ import { isUnfinished } from '../plan/journal.ts';
 import { runChecks } from '../plan/run.ts';
 import type { Check, Listener } from '../plan/step.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
-import { directoryOf, installedServer, type Report, type Site } from './site.ts';
+import { directoryOf, installedServer, type Report, type Site, tellingJournal } from './site.ts';
 
 const CERTMONGER = 'certmonger.service';
 
@@ -32,11 +32,14 @@ interface Repair {
  *   nothing changed; `directory-not-started`, `ca-not-started`, `command-failed`, `interrupted`
  */
 export async function restartServer(host: Host, listen: Listener): Promise<Report> {
-  const { journal, site } = await installedServer();
-  if (isUnfinished(journal)) throw unfinished();
+  const server = await installedServer();
+  const { site, hasCa } = server;
+  const journal = tellingJournal(server);
+  if (isUnfinished(journal)) throw unfinished(journal.journal.flow);
   const found: Findings = {};
-  await runChecks(looks(host, site, found), listen);
-  const repairs = repairsOf(host, site);
+  const there = ({ id }: { id: string }) => hasCa || (id !== 'ca' && id !== 'token');
+  await runChecks(looks(host, site, found).filter(there), listen);
+  const repairs = repairsOf(host, site).filter(there);
   listen({ type: 'plan', steps: repairs.map(({ id, title }) => ({ id, title })) });
   const done: string[] = [];
   for (const repair of repairs) done.push(...(await take(repair, found[repair.id] !== undefined, listen)));
@@ -136,10 +139,10 @@ function report({ hostname }: Site, done: readonly string[]): Report {
   };
 }
 
-function unfinished() {
+function unfinished(flow: string) {
   return refusal(
     'unfinished-run',
     'The installation on this host did not come to its end, or its removal did not; there is no whole server to bring back.',
-    'Go on with "capstan server-install --resume", or take everything back with "capstan server-install --undo".',
+    `Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`,
   );
 }

@@ -6,13 +6,31 @@ import { type DogtagProfile, dogtagProfile, parseDogtagVersion } from '../dogtag
 import { failure, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { suffixOf } from '../names/domain.ts';
-import { isUnfinished, type JournalFile, readJournal, unreadable } from '../plan/journal.ts';
+import {
+  isUnfinished,
+  type JournalEntry,
+  type JournalFile,
+  readJournal,
+  unreadable,
+} from '../plan/journal.ts';
 import type { Secret } from '../secret/secret.ts';
 
-/** The name of the flow that builds the first server, in its journal and on the command line. */
-export const SERVER_INSTALL = 'server-install';
-/** Where the journal of this host's server lies. */
-export const JOURNAL = '/var/lib/capstan/server.json';
+/** A flow that installs, as its journal and the command line name it. */
+export type FlowName = 'server-install' | 'replica-install' | 'ca-add';
+
+/** Where the journal of this host's server lies, the first of a cluster or a replica. */
+export const SERVER_JOURNAL = '/var/lib/capstan/server.json';
+/** Where the journals of what was added to a server lie, the first that can be added first. */
+const ADDED_JOURNALS = { 'ca-add': '/var/lib/capstan/ca.json' } as const;
+
+/** All journals, in the order in which they can come to be. */
+export const JOURNALS: readonly string[] = [SERVER_JOURNAL, ...Object.values(ADDED_JOURNALS)];
+
+/** Where a flow keeps its journal. */
+export function journalOf(flow: FlowName): string {
+  return flow in ADDED_JOURNALS ? ADDED_JOURNALS[flow as keyof typeof ADDED_JOURNALS] : SERVER_JOURNAL;
+}
+
 /** Where the CA certificate lies for everything on this host. */
 export const CA_FILE = '/etc/capstan/ca.crt';
 /** The agent's key and certificate for the administrator's browser, under the administrator's password. */
@@ -37,6 +55,8 @@ export interface Site {
   token: TokenChoice;
   /** The administrator's override of pkispawn parameters, an absolute path. */
   override?: string;
+  /** The server that this one joined; undefined for the first of a cluster. */
+  supplier?: string;
 }
 
 /** The secrets of a server: Directory Manager, administrator of the CA, user PIN of the token. */
@@ -70,19 +90,31 @@ export function directorySubject(site: Pick<Site, 'hostname' | 'subjectBase'>): 
 
 /** The site without its secrets, for the journal. */
 export function siteFacts(site: Site): Site {
-  const { realm, domain, hostname, caSubject, subjectBase, keySize, token, override } = site;
-  const names = { realm, domain, hostname, caSubject, subjectBase, keySize, token };
-  return override === undefined ? names : { ...names, override };
+  const { realm, domain, hostname, caSubject, subjectBase, keySize, token, override, supplier } = site;
+  return {
+    ...{ realm, domain, hostname, caSubject, subjectBase, keySize, token },
+    ...(override !== undefined && { override }),
+    ...(supplier !== undefined && { supplier }),
+  };
+}
+
+/** An installation as its journal tells of it. */
+export interface Installed {
+  journal: JournalFile;
+  site: Site;
 }
 
 /**
- * The installation on this host that did not come to its end, or whose removal did not; undefined where there is none.
+ * The installation on this host that did not come to its end, or whose removal did not, the latest first; undefined
+ * where there is none.
  * @throws CapstanError `journal-unreadable`
  */
-export async function unfinishedServer(): Promise<{ journal: JournalFile; site: Site } | undefined> {
-  const journal = await readJournal(JOURNAL);
-  if (!journal || !isUnfinished(journal)) return undefined;
-  return { journal, site: siteOf(journal) };
+export async function unfinishedFlow(): Promise<Installed | undefined> {
+  for (const path of JOURNALS.toReversed()) {
+    const journal = await readJournal(path);
+    if (journal && isUnfinished(journal)) return { journal, site: siteOf(journal) };
+  }
+  return undefined;
 }
 
 /** Refuses everybody but root. @param why the sentence of the refusal @throws CapstanError `not-root` */
@@ -90,21 +122,47 @@ export function requireRoot(why: string): void {
   if (process.getuid?.() !== 0) throw refusal('not-root', why, 'Run the command with sudo.');
 }
 
+/** The server on this host: how it was installed, and what was added to it since. */
+export interface InstalledServer extends Installed {
+  added: Installed[];
+  /** Whether it has a CA, or has begun to get one. */
+  hasCa: boolean;
+}
+
 /**
- * The journal of the server on this host, which only root may read.
+ * The server on this host, whose journals only root may read.
  * @throws CapstanError `not-root`, `not-installed`, `journal-unreadable`
  */
-export async function installedServer(): Promise<{ journal: JournalFile; site: Site }> {
+export async function installedServer(): Promise<InstalledServer> {
   requireRoot('Only root can look into the server of this host.');
-  const journal = await readJournal(JOURNAL);
+  const journal = await readJournal(SERVER_JOURNAL);
   if (!journal) {
     throw failure(
       'not-installed',
-      `There is no server of Capstan on this host: ${JOURNAL} does not exist.`,
-      'Install one with "capstan server-install".',
+      `There is no server of Capstan on this host: ${SERVER_JOURNAL} does not exist.`,
+      'Install one with "capstan server-install", or one that joins others with "capstan replica-install".',
     );
   }
-  return { journal, site: siteOf(journal) };
+  const added: Installed[] = [];
+  for (const path of Object.values(ADDED_JOURNALS)) {
+    const one = await readJournal(path);
+    if (one) added.push({ journal: one, site: siteOf(one) });
+  }
+  const journals = [journal, ...added.map((one) => one.journal)];
+  const hasCa = journals.some((one) => isBegun(one.entry(CA_STEP)));
+  return { journal, site: siteOf(journal), added, hasCa };
+}
+
+/** The id of the step that makes the CA, in whichever flow. */
+export const CA_STEP = 'certificate-authority';
+
+function isBegun(entry: JournalEntry | undefined): boolean {
+  return entry !== undefined && entry.state !== 'undone';
+}
+
+/** The latest of the journals of a server that is unfinished, or the one of its installation. */
+export function tellingJournal({ journal, added }: InstalledServer): JournalFile {
+  return added.map((one) => one.journal).findLast(isUnfinished) ?? journal;
 }
 
 /** The site in a journal. @throws CapstanError `journal-unreadable` */

@@ -14,7 +14,7 @@ import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
-import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site } from './site.ts';
+import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
 /** One thing that was looked at. */
@@ -52,14 +52,16 @@ const EXPIRY_DAYS = 21;
  * @throws CapstanError `not-installed`
  */
 export async function serverStatus(host: Host): Promise<Status> {
-  const { journal, site } = await installedServer();
+  const server = await installedServer();
+  const { site, hasCa } = server;
+  const journal = tellingJournal(server);
   const found = await Promise.all([
     installation(journal),
-    services(host, site),
-    token(host, site),
+    services(host, site, hasCa),
     directory(host, site),
-    authority(host, site),
-    certificates(host, site),
+    ...(hasCa
+      ? [token(host, site), agentCertificate(), authority(host, site), certificates(host, site)]
+      : []),
   ]);
   const findings = found.flat();
   const well = findings.every((finding) => finding.well);
@@ -70,10 +72,9 @@ export async function serverStatus(host: Host): Promise<Status> {
 function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[] {
   const isUnwell = (...areas: Finding['area'][]) =>
     findings.some(({ area, well }) => !well && areas.includes(area));
+  const { flow } = journal.journal;
   if (isUnfinished(journal))
-    return [
-      'Go on with "capstan server-install --resume", or take everything back with "capstan server-install --undo".',
-    ];
+    return [`Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`];
   const restart = '"capstan restart" brings back what is down; it looks at the HSM first.';
   return [
     ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
@@ -115,12 +116,12 @@ async function token(host: Host, site: Site): Promise<Finding[]> {
   return [await finding('token', `token ${site.token.label}`, look)];
 }
 
-async function services(host: Host, site: Site): Promise<Finding[]> {
-  const units = [
+async function services(host: Host, site: Site, hasCa: boolean): Promise<Finding[]> {
+  const units: [unit: string, bootUnit: string][] = [
     [directoryUnit(directoryOf(site)), directoryUnit(directoryOf(site))],
-    [dogtagUnit(INSTANCE), 'pki-tomcatd.target'],
+    ...(hasCa ? [[dogtagUnit(INSTANCE), 'pki-tomcatd.target'] as [string, string]] : []),
     ['certmonger.service', 'certmonger.service'],
-  ] as const;
+  ];
   return Promise.all(
     units.map(async ([unit, bootUnit]) => {
       const [active, enabled] = await Promise.all([isActive(host, unit), isEnabled(host, bootUnit)]);
@@ -132,22 +133,31 @@ async function services(host: Host, site: Site): Promise<Finding[]> {
 
 async function directory(host: Host, site: Site): Promise<Finding[]> {
   const instance = directoryOf(site);
-  const expected = formatHsmRecord({ tokenName: site.token.label, libraryPath: site.token.libraryPath });
   return Promise.all([
     finding('record', 'HSM record', async () => {
-      const record = formatHsmRecord(await hsmConfiguration(host));
-      if (record !== expected)
-        throw new Error(`the directory says ${record}, this server was installed with ${expected}`);
-      return record;
+      const record = await hsmConfiguration(host);
+      const { label, libraryPath } = site.token;
+      const used = formatHsmRecord({ tokenName: label, libraryPath });
+      const recorded = formatHsmRecord(record);
+      if (recorded === used) return recorded;
+      // Another path is a replica's right: it may reach the same token by another library.
+      if (record.tokenName === label && site.supplier !== undefined)
+        return `${recorded}, on this host ${libraryPath}`;
+      throw new Error(`the directory says ${recorded}, this server was installed with ${used}`);
     }),
     finding('directory', 'LDAPS', async () => {
       const expires = await verifyDirectoryCertificate(host, instance, await readFile(CA_FILE, 'utf8'));
       return `serves ${instance.suffix}, its certificate verifies and ${lasting(expires)}`;
     }),
-    finding('certificate', 'agent certificate', async () =>
+  ]);
+}
+
+async function agentCertificate(): Promise<Finding[]> {
+  return [
+    await finding('certificate', 'agent certificate', async () =>
       lasting(new Date(new X509Certificate((await agentCredentials()).certificate).validTo)),
     ),
-  ]);
+  ];
 }
 
 async function authority(host: Host, site: Site): Promise<Finding[]> {

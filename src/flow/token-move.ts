@@ -5,7 +5,7 @@ import type { ModuleRequest } from '../hsm/module-process.ts';
 import { readJournal } from '../plan/journal.ts';
 import type { Listener } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
-import { JOURNAL, requireRoot, type Site, type TokenChoice } from './site.ts';
+import { requireRoot, SERVER_JOURNAL, type Site, type TokenChoice } from './site.ts';
 
 /** What both directions need. */
 export interface TokenMove {
@@ -19,7 +19,7 @@ export interface TokenMove {
 
 /** The token of the server that is installed on this host, if there is one. @throws CapstanError `journal-unreadable` */
 export async function installedToken(): Promise<TokenChoice | undefined> {
-  const journal = await readJournal(JOURNAL);
+  const journal = await readJournal(SERVER_JOURNAL);
   return (journal?.journal.site as unknown as Site | undefined)?.token;
 }
 

@@ -8,9 +8,11 @@ test('the schema has FreeIPA’s numbers, attribute types before the class that 
   const definitions = parseSchema(readFileSync(FILE, 'utf8'));
   expect(definitions.map(({ kind, oid }) => [kind, oid])).toEqual([
     ...[6, 7, 8, 9, 10].map((last) => ['attributeTypes', `2.16.840.1.113730.3.8.21.1.${last}`]),
+    ['attributeTypes', '2.16.840.1.113730.3.8.3.16'],
     ['objectClasses', '2.16.840.1.113730.3.8.21.2.3'],
+    ['objectClasses', '2.16.840.1.113730.3.8.4.13'],
   ]);
-  expect(definitions.at(-1)?.text).toContain('ipaCaHSMConfiguration');
+  expect(definitions.at(-2)?.text).toContain('ipaCaHSMConfiguration');
 });
 
 test('folded lines are one definition', () => {

@@ -36,11 +36,11 @@ function person(...answers: string[]): Asker & { heard: Question[] } {
 
 describe('the way of a run', () => {
   it('is the beginning where nothing is unfinished', async () => {
-    expect(await chooseWay({}, undefined, undefined)).toBe('begin');
+    expect(await chooseWay('server-install', {}, undefined, undefined)).toBe('begin');
   });
 
   it.each([{ resume: true }, { undo: true }])('cannot be %o where nothing is unfinished', async (values) => {
-    await expect(chooseWay(values, undefined, person())).rejects.toMatchObject({
+    await expect(chooseWay('server-install', values, undefined, person())).rejects.toMatchObject({
       code: 'nothing-unfinished',
       exit: 2,
     });
@@ -48,13 +48,13 @@ describe('the way of a run', () => {
 
   it('is what the options say, without a question', async () => {
     const asker = person();
-    expect(await chooseWay({ resume: true }, JOURNAL, asker)).toBe('resume');
-    expect(await chooseWay({ undo: true }, JOURNAL, asker)).toBe('undo');
+    expect(await chooseWay('server-install', { resume: true }, JOURNAL, asker)).toBe('resume');
+    expect(await chooseWay('server-install', { undo: true }, JOURNAL, asker)).toBe('undo');
     expect(asker.heard).toEqual([]);
   });
 
   it('is refused where nobody can be asked, with what happened and when', async () => {
-    await expect(chooseWay({}, JOURNAL, undefined)).rejects.toMatchObject({
+    await expect(chooseWay('server-install', {}, JOURNAL, undefined)).rejects.toMatchObject({
       code: 'unfinished-run',
       exit: 2,
       message: expect.stringMatching(
@@ -66,7 +66,7 @@ describe('the way of a run', () => {
 
   it('tells what failed, and that it is being taken back', async () => {
     const failure = { step: 'tracking', code: 'x', message: 'It broke.', at: '2026-01-02T03:05:00.000Z' };
-    const error = chooseWay({}, { ...TAKEN_BACK, failure }, undefined);
+    const error = chooseWay('server-install', {}, { ...TAKEN_BACK, failure }, undefined);
     await expect(error).rejects.toMatchObject({
       message: expect.stringMatching(/tracking failed at .*: It broke.*since 2026-01-02T04.* taken back/),
       next: expect.not.stringContaining('--resume'),
@@ -75,7 +75,7 @@ describe('the way of a run', () => {
 
   it('is asked for', async () => {
     const asker = person('resume ');
-    expect(await chooseWay({}, JOURNAL, asker)).toBe('resume');
+    expect(await chooseWay('server-install', {}, JOURNAL, asker)).toBe('resume');
     expect(asker.heard[0]?.what).toContain('certificate-authority');
     expect(asker.heard[0]?.flaw('undo')).toBeUndefined();
     expect(asker.heard[0]?.flaw('yes')).toBe('Type resume or undo.');
@@ -83,7 +83,7 @@ describe('the way of a run', () => {
 
   it('is only back, once it was begun', async () => {
     const asker = person('undo');
-    expect(await chooseWay({}, TAKEN_BACK, asker)).toBe('undo');
+    expect(await chooseWay('server-install', {}, TAKEN_BACK, asker)).toBe('undo');
     expect(asker.heard[0]?.flaw('resume')).toBe('Type undo.');
   });
 });

@@ -1,0 +1,170 @@
+/** What every installing flow goes through: look first, take the steps, and take back what failed. */
+import { CapstanError, EXIT_FAILED, EXIT_REFUSED, isInterruption, refusal } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { clearLeftovers } from '../host/leftovers.ts';
+import { createJournal, type JournalFile } from '../plan/journal.ts';
+import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
+import type { Check, Facts, Listener, Step } from '../plan/step.ts';
+import { version } from '../version.ts';
+import { type FlowName, journalOf, type Report, type Site } from './site.ts';
+import { servicesUp } from './steps/services.ts';
+
+/** How a flow is run. */
+export interface FlowOptions {
+  /** Stop after the checks, and show the plan. */
+  dryRun: boolean;
+  /** Leave a failed installation as it is, for a post-mortem, instead of taking it back. */
+  keep: boolean;
+  /** Asks a person what is to become of a failed installation; without it, and without `keep`, it is taken back. */
+  decide?: (() => Promise<'undo' | 'keep'>) | undefined;
+  /** Ends the undo of a failed installation; the signal that ended the run does not. */
+  undoSignal: AbortSignal;
+  listen: Listener;
+}
+
+/** A flow that installs something on this host. */
+export interface Installation<Request extends Site> {
+  name: FlowName;
+  /** What must hold before the first change. */
+  checks(host: Host, request: Request): Check[];
+  /** What must hold before an unfinished run goes on. */
+  resumeChecks(host: Host, request: Request, journal: JournalFile): Check[];
+  /** The steps, with all that they and their undo need. */
+  steps(host: Host, request: Request): Step[];
+  /** What is asked for, without secrets, for the journal. */
+  facts(request: Request): Promise<Facts>;
+  report(request: Request): Report;
+}
+
+/**
+ * Installs: looks at everything first, then takes the steps; what fails is taken back.
+ * @throws PreflightError with nothing changed
+ * @throws CapstanError of the step that failed
+ */
+export async function install<Request extends Site>(
+  host: Host,
+  flow: Installation<Request>,
+  request: Request,
+  options: FlowOptions,
+): Promise<Report> {
+  await runChecks(flow.checks(host, request), options.listen);
+  const steps = flow.steps(host, request);
+  tellPlan(steps, options.listen);
+  if (options.dryRun) return DRY_RUN_REPORT;
+  const journal = await createJournal(journalOf(flow.name), {
+    flow: flow.name,
+    capstan: version(),
+    runs: [host.runId],
+    site: await flow.facts(request),
+  });
+  return takeSteps(host, flow, request, steps, journal, options);
+}
+
+/**
+ * Goes on with an installation that stopped half way: looks first, brings up what is there, and takes the steps that
+ * are left. A step in whose middle it stopped is taken back and taken again.
+ * @throws PreflightError with nothing changed
+ * @throws CapstanError `removal-begun`, and of the step that failed
+ */
+export async function resume<Request extends Site>(
+  host: Host,
+  flow: Installation<Request>,
+  request: Request,
+  journal: JournalFile,
+  options: FlowOptions,
+): Promise<Report> {
+  if (journal.journal.removing) throw removalBegun(flow.name, journal.journal.removing);
+  // A rehearsal takes no lock: what seems to be left over may belong to a run that is at work.
+  if (!options.dryRun) await clearLeftovers(host, journal.journal.runs);
+  await runChecks(flow.resumeChecks(host, request, journal), options.listen);
+  const steps = [servicesUp(host, request, journal), ...flow.steps(host, request)];
+  tellPlan(steps, options.listen);
+  if (options.dryRun) return DRY_RUN_REPORT;
+  await journal.resume(host.runId);
+  return takeSteps(host, flow, request, steps, journal, options);
+}
+
+function tellPlan(steps: readonly Step[], listen: Listener): void {
+  listen({ type: 'plan', steps: steps.map(({ id, title }) => ({ id, title })) });
+}
+
+async function takeSteps<Request extends Site>(
+  host: Host,
+  flow: Installation<Request>,
+  request: Request,
+  steps: readonly Step[],
+  journal: JournalFile,
+  options: FlowOptions,
+): Promise<Report> {
+  const { listen } = options;
+  const settle = () => host.run('sync', ['-f', '/etc', '/var/lib', '/root'], { what: 'the disk' });
+  try {
+    await runSteps(steps, { journal, listen, signal: host.signal, settle });
+  } catch (error) {
+    const wish = options.keep ? 'keep' : ((await options.decide?.()) ?? 'undo');
+    throw wish === 'keep'
+      ? kept(flow.name, error)
+      : await takenBack(host, flow, request, journal, options, error);
+  }
+  return flow.report(request);
+}
+
+/** Undoes a failed installation, with the objects that it made on the token: nobody can have used them. */
+async function takenBack<Request extends Site>(
+  host: Host,
+  flow: Installation<Request>,
+  request: Request,
+  journal: JournalFile,
+  { listen, undoSignal }: FlowOptions,
+  error: unknown,
+) {
+  const undoHost = host.under(undoSignal);
+  const hint = undoHint(flow.name);
+  const options = { journal, listen, run: host.runId, signal: undoSignal };
+  let failures: CapstanError[];
+  try {
+    failures = await undoSteps(flow.steps(undoHost, request), options);
+  } catch (second) {
+    if (!isInterruption(second)) throw second;
+    return withNext(error, `Taking it back was interrupted, too; ${hint} goes on with it.`);
+  }
+  if (failures.length === 0)
+    return withNext(error, 'Everything was taken back; the host is as it was before.');
+  return withNext(
+    error,
+    `Not all could be taken back: ${failures.map(({ message }) => message.replace(/\.?$/, '.')).join(' ')} Remove the cause; then ${hint} goes on with it.`,
+  );
+}
+
+function undoHint(flow: FlowName): string {
+  return `"capstan ${flow} --undo"`;
+}
+
+function kept(flow: FlowName, error: unknown) {
+  return withNext(
+    error,
+    `What was done so far is kept. "capstan ${flow} --resume" goes on with it, ${undoHint(flow)} takes it back, and "capstan support-bundle" collects what helps to find the cause.`,
+  );
+}
+
+function removalBegun(flow: FlowName, at: string) {
+  return refusal(
+    'removal-begun',
+    `What was installed here began to be taken back at ${at}; it cannot be gone on with.`,
+    `Take back the rest with ${undoHint(flow)}, or with "capstan uninstall"; then install anew.`,
+  );
+}
+
+function withNext(error: unknown, addition: string): unknown {
+  if (!(error instanceof CapstanError)) return error;
+  const { code, message, next, cause } = error;
+  // A step that refuses comes after changes, whatever its exit code says.
+  const exit = error.exit === EXIT_REFUSED ? EXIT_FAILED : error.exit;
+  return new CapstanError({ code, message, exit, next: [next, addition].filter(Boolean).join(' '), cause });
+}
+
+const DRY_RUN_REPORT: Report = {
+  title: 'All checks passed; nothing was changed.',
+  facts: [],
+  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
+};
