@@ -1,14 +1,17 @@
 /**
- * Measures what Capstan promises: how fast it starts, what an installation costs beyond the bare tools, and how
- * much memory it takes for itself. Exit code 1 when one is over its limit.
+ * Measures what Capstan promises: how fast it starts, what a server and its replica cost beyond the bare tools, how
+ * long a cluster of two takes from nothing, and how much memory Capstan takes for itself. Exit code 1 when one is over
+ * its limit.
  *
- *   npm run bench -- [--runs N] [--part start|install]
+ *   npm run bench -- [--runs N] [--part start|install|replica]
+ *
+ * The part install leaves out the replica, the part replica the start; both are measured unless a part is named.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { failure } from '../src/errors.ts';
+import { failure, refusal } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
 import { machineName } from '../src/lab/names.ts';
 import { watchMemory } from './lib/memory.ts';
@@ -20,16 +23,41 @@ const FOLDER = join(HOME, 'build/bench');
 const LAB = 'bench';
 const FILES = '/etc/capstan/lab';
 const KEY_SIZE = '3072';
+const FIRST = 'ca1.example.test';
 
-const LIMITS = { startMilliseconds: 120, ratio: 1.1, megabytes: 150 };
+const LIMITS = { startMilliseconds: 120, ratio: 1.1, megabytes: 150, clusterSeconds: 360 };
 const STARTS = 20;
 
+/** How one server is made of a fresh host. */
+interface Way {
+  /** The command that makes the first server. */
+  first: readonly string[];
+  /** The command that makes its replica. */
+  second: readonly string[];
+  /** Files of the first server that its replica needs before it begins, carried there without being timed. */
+  carried: readonly string[];
+}
+
+const UNATTENDED = `--unattended --output plain --token-password-file ${FILES}/token-password`;
 const INSTALL = [
-  'exec capstan server-install --unattended --output plain -r EXAMPLE.TEST -n example.test',
-  `--key-size ${KEY_SIZE} --token-name "$(cat ${FILES}/token-name)" --library-path "$(cat ${FILES}/library-path)"`,
-  `--token-password-file ${FILES}/token-password --ds-password-file ${FILES}/ds-password`,
-  `--admin-password-file ${FILES}/admin-password`,
+  `exec capstan server-install ${UNATTENDED} -r EXAMPLE.TEST -n example.test --key-size ${KEY_SIZE}`,
+  `--token-name "$(cat ${FILES}/token-name)" --library-path "$(cat ${FILES}/library-path)"`,
+  `--ds-password-file ${FILES}/ds-password --admin-password-file ${FILES}/admin-password`,
 ].join(' ');
+const REPLICA = [
+  `exec capstan replica-install ${UNATTENDED} --server ${FIRST}`,
+  `--ca-cert-file /etc/capstan/ca.crt --ds-password-file ${FILES}/ds-password`,
+].join(' ');
+
+const BARE: readonly string[] = [
+  ...['bash', '-c', readFileSync(join(HOME, 'scripts/bare-install.sh'), 'utf8')],
+  ...['bare-install', 'EXAMPLE.TEST', 'example.test', KEY_SIZE],
+];
+
+const WAYS: Readonly<Record<'bare' | 'capstan', Way>> = {
+  bare: { first: BARE, second: [...BARE, FIRST], carried: ['/etc/dirsrv/ssca', '/root/ca.crt'] },
+  capstan: { first: ['sh', '-c', INSTALL], second: ['sh', '-c', REPLICA], carried: ['/etc/capstan/ca.crt'] },
+};
 
 /** A line of the table at the end. */
 interface Finding {
@@ -66,13 +94,42 @@ async function measureStart(host: Host): Promise<Finding> {
   };
 }
 
-/** Runs a command line on a fresh lab host with a blank token; the seconds it took. */
-async function timedOnFreshHost(name: string, command: string[]): Promise<number> {
+/** Seconds that a server took, its replica where one was asked for, and everything from booting the hosts. */
+interface Times {
+  first: number;
+  second: number;
+  whole: number;
+}
+
+/** Builds a server on a fresh lab host with a blank token, and its replica on another. */
+async function timedOnFreshHosts(name: string, way: Way, replica: boolean): Promise<Times> {
+  const hosts = replica ? ['ca1', 'ca2'] : ['ca1'];
   await lab(`${name}-lab`, ['down', '--lab', LAB]);
-  await lab(`${name}-lab`, ['up', '--lab', LAB, 'ca1']);
+  const begun = performance.now();
+  await lab(`${name}-lab`, ['up', '--lab', LAB, ...hosts]);
+  const first = await timed(`${name}-first`, 'ca1', way.first);
+  if (!replica) return { first, second: Number.NaN, whole: Number.NaN };
+  await carry(way.carried);
+  const second = await timed(`${name}-second`, 'ca2', way.second);
+  return { first, second, whole: (performance.now() - begun) / 1000 };
+}
+
+async function timed(name: string, host: string, command: readonly string[]): Promise<number> {
   const start = performance.now();
-  await lab(name, ['exec', '--lab', LAB, 'ca1', '--', ...command]);
+  await lab(name, ['exec', '--lab', LAB, host, '--', ...command]);
   return (performance.now() - start) / 1000;
+}
+
+/** Copies files of the first server to the host of its replica, as an administrator's scp would. */
+async function carry(paths: readonly string[]): Promise<void> {
+  const run = (host: string, words: readonly string[], input?: Buffer) => {
+    const argv = ['lab', 'exec', '--lab', LAB, host, '--', ...words];
+    const { status, stdout, stderr } = spawnSync(CAPSTAN, argv, { input });
+    if (status !== 0) throw failure('bench-broken', `Files were not carried to the replica: ${stderr}`);
+    return stdout;
+  };
+  const packed = run('ca1', ['tar', '-C', '/', '-cPf', '-', ...paths]);
+  run('ca2', ['tar', '-C', '/', '-xPf', '-'], packed);
 }
 
 /** Runs `capstan lab`, its output in a file. */
@@ -93,44 +150,69 @@ function lab(name: string, args: string[]): Promise<void> {
   });
 }
 
-async function measureInstall(runs: number): Promise<Finding[]> {
-  const bare: string[] = ['bash', '-c', readFileSync(join(HOME, 'scripts/bare-install.sh'), 'utf8')];
-  bare.push('bare-install', 'EXAMPLE.TEST', 'example.test', KEY_SIZE);
-  const times = { bare: [] as number[], capstan: [] as number[] };
+async function measureInstall(runs: number, replica: boolean): Promise<Finding[]> {
+  const times: Record<keyof typeof WAYS, Times[]> = { bare: [], capstan: [] };
   const megabytes: number[] = [];
   for (let run = 1; run <= runs; run += 1) {
-    times.bare.push(await timedOnFreshHost(`bare-${run}`, bare));
-    say(`run ${run} of ${runs}: the bare tools took ${times.bare.at(-1)?.toFixed(1)} s`);
-    const memory = watchMemory('/opt/capstan/bin/node', machineName(LAB, 'ca1'));
-    times.capstan.push(await timedOnFreshHost(`capstan-${run}`, ['sh', '-c', INSTALL]).finally(memory.end));
-    megabytes.push(memory.peak());
-    say(
-      `run ${run} of ${runs}: capstan took ${times.capstan.at(-1)?.toFixed(1)} s, ${memory.peak().toFixed(0)} MB`,
+    const tell = (what: string, { first, second }: Times, more = '') => {
+      const seconds = [first, ...(replica ? [second] : [])].map((one) => `${one.toFixed(1)} s`).join(' and ');
+      say(`run ${run} of ${runs}: ${what} took ${seconds}${more}`);
+    };
+    const bare = await timedOnFreshHosts(`bare-${run}`, WAYS.bare, replica);
+    tell('the bare tools', bare);
+    const watches = ['ca1', 'ca2'].map((host) =>
+      watchMemory('/opt/capstan/bin/node', machineName(LAB, host)),
     );
+    const capstan = await timedOnFreshHosts(`capstan-${run}`, WAYS.capstan, replica).finally(() => {
+      for (const { end } of watches) end();
+    });
+    megabytes.push(...watches.map(({ peak }) => peak()));
+    tell('capstan', capstan, `, ${Math.max(...megabytes).toFixed(0)} MB`);
+    times.bare.push(bare);
+    times.capstan.push(capstan);
   }
   await lab('lab', ['down', '--lab', LAB]);
-  return [...ratioFindings(times, runs), memoryFinding(megabytes)];
+  return [
+    ...ratioFindings('server', times, 'first'),
+    ...(replica ? [...ratioFindings('replica', times, 'second'), clusterFinding(times.capstan)] : []),
+    memoryFinding(megabytes),
+  ];
 }
 
-function ratioFindings(times: { bare: number[]; capstan: number[] }, runs: number): Finding[] {
-  const [bare, capstan] = [median(times.bare), median(times.capstan)];
-  const spread = (all: number[]) => `${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)}`;
-  const row = (what: string, middle: number, all: number[]): Finding => ({
-    what: `${what}, median of ${runs}`,
-    measured: `${middle.toFixed(1)} s (${spread(all)})`,
+/** The medians of both ways, and what they are to each other. */
+function ratioFindings(
+  what: 'server' | 'replica',
+  times: Readonly<Record<keyof typeof WAYS, readonly Times[]>>,
+  part: 'first' | 'second',
+): Finding[] {
+  const [bare, capstan] = [times.bare, times.capstan].map((all) => all.map((one) => one[part]));
+  const [usual, ours] = [median(bare ?? []), median(capstan ?? [])];
+  const row = (name: string, all: readonly number[] = []): Finding => ({
+    what: `${name}, median of ${all.length}`,
+    measured: `${median(all).toFixed(1)} s (${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)})`,
     limit: '',
     good: true,
   });
   return [
-    row('the bare tools by a script', bare, times.bare),
-    row('capstan server-install', capstan, times.capstan),
+    row(`${what} by the bare tools`, bare),
+    row(`capstan ${what}-install`, capstan),
     {
-      what: 'capstan to the bare tools',
-      measured: (capstan / bare).toFixed(3),
+      what: `capstan to the bare tools, ${what}`,
+      measured: (ours / usual).toFixed(3),
       limit: LIMITS.ratio.toFixed(2),
-      good: capstan / bare <= LIMITS.ratio,
+      good: ours / usual <= LIMITS.ratio,
     },
   ];
+}
+
+function clusterFinding(times: readonly Times[]): Finding {
+  const longest = Math.max(...times.map(({ whole }) => whole));
+  return {
+    what: 'a cluster of two from nothing, the longest',
+    measured: `${longest.toFixed(0)} s`,
+    limit: `${LIMITS.clusterSeconds} s`,
+    good: longest <= LIMITS.clusterSeconds,
+  };
 }
 
 function memoryFinding(megabytes: number[]): Finding {
@@ -153,18 +235,23 @@ function table(findings: readonly Finding[]): void {
   }
 }
 
+const PARTS = ['start', 'install', 'replica'];
+
 await script(async () => {
   const options = { runs: { type: 'string', default: '3' }, part: { type: 'string' } } as const;
   const { runs, part } = parseArgs({ options }).values;
   if (!/^[1-9]\d?$/.test(runs))
     throw failure('bench-runs', `--runs takes a number from 1 to 99, not ${runs}.`);
+  if (part !== undefined && !PARTS.includes(part)) {
+    throw refusal('bench-part', `There is no part ${part}.`, `Name one of ${PARTS.join(', ')}.`);
+  }
   const host = scriptHost();
   await makeBundle(host);
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const findings: Finding[] = [];
-  if (part !== 'install') findings.push(await measureStart(host));
-  if (part !== 'start') findings.push(...(await measureInstall(Number(runs))));
+  if (part === undefined || part === 'start') findings.push(await measureStart(host));
+  if (part !== 'start') findings.push(...(await measureInstall(Number(runs), part !== 'install')));
   table(findings);
   return findings.every(({ good }) => good) ? 0 : 1;
 });

@@ -5,6 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { labPower, labTokenReset } from '../../src/lab/lab.ts';
+import { keys, trustFlags } from './nss.ts';
+import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import {
   freshLab,
   holdersOf,
@@ -22,7 +24,6 @@ import {
 } from './support.ts';
 
 const INSTALL_DEADLINE = 1200;
-const ALIAS = '/etc/pki/pki-tomcat/alias';
 const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsystemCert'].map(
   (name) => `${name} cert-pki-ca`,
 );
@@ -58,50 +59,9 @@ function tokenObjects(): Promise<string> {
   );
 }
 
-/** Nicknames and trust flags of a token, as certutil lists them. */
-async function trustFlags(token: string): Promise<Record<string, string>> {
-  const listed = await sh('ca1', `certutil -L -d ${ALIAS} -h '${token}' -f ${VALUES}/token-password`);
-  const lines = [...listed.matchAll(/^(\S.*\S)\s+([A-Za-z]*,[A-Za-z]*,[A-Za-z]*)\s*$/gm)];
-  return Object.fromEntries(lines.map(([, name = '', flags = '']) => [name.replace(/^[^:]*:/, ''), flags]));
-}
-
-/** Nicknames of the private keys of a token. */
-async function keys(token: string, pinFile: string): Promise<string[]> {
-  const listed = await sh('ca1', `certutil -K -d ${ALIAS} -h '${token}' -f ${pinFile}`);
-  return [...listed.matchAll(/^<\s*\d+>\s+rsa\s+[0-9a-f]+\s+(?:[^:\n]*:)?(.*)$/gm)]
-    .map(([, name = '']) => name)
-    .toSorted();
-}
-
-/** Collects every command line and environment of the host while `work` runs. */
-async function sampled(work: () => Promise<unknown>): Promise<void> {
-  const sampler = `
-import glob, time
-seen = set()
-out = open("/run/sample", "wb")
-while True:
-    for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
-        try:
-            data = open(path, "rb").read()
-        except OSError:
-            continue
-        if data and data not in seen:
-            seen.add(data)
-            out.write(data + b"\\n")
-            out.flush()
-    time.sleep(0.03)
-`;
-  await inHost('ca1', ['systemd-run', '--quiet', '--unit=sampler', 'python3', '-c', sampler]);
-  try {
-    await work();
-  } finally {
-    await sh('ca1', 'systemctl stop sampler');
-  }
-}
-
 describe('server-install', () => {
   test('builds a CA, showing each step', async () => {
-    await sampled(async () => {
+    await sampled('ca1', async () => {
       const { stdout } = await install();
       const events = stdout
         .trim()
@@ -125,23 +85,21 @@ describe('server-install', () => {
     for (const key of privateKeys) {
       expect(key).toMatch(/sensitive, always sensitive, never extractable, local/);
     }
-    expect(await keys(label, `${VALUES}/token-password`)).toEqual(ON_TOKEN);
+    expect(await keys('ca1', { label })).toEqual(ON_TOKEN);
   });
 
   test('the internal token holds the key of the TLS server and no other', async () => {
-    await sh('ca1', 'umask 077; sed -n s/^internal=//p /etc/pki/pki-tomcat/password.conf > /run/internal');
-    expect(await keys('internal', '/run/internal')).toEqual(['Server-Cert cert-pki-ca']);
-    await sh('ca1', 'rm /run/internal');
+    expect(await keys('ca1', 'internal')).toEqual(['Server-Cert cert-pki-ca']);
   });
 
   test('trust flags are those of Dogtag on an HSM', async () => {
-    expect(await trustFlags(label)).toEqual({
+    expect(await trustFlags('ca1', { label })).toEqual({
       'caSigningCert cert-pki-ca': 'CTu,Cu,Cu',
       'ocspSigningCert cert-pki-ca': 'u,u,u',
       'auditSigningCert cert-pki-ca': 'u,u,Pu',
       'subsystemCert cert-pki-ca': 'u,u,u',
     });
-    expect(await trustFlags('internal')).toMatchObject({
+    expect(await trustFlags('ca1', 'internal')).toMatchObject({
       'caSigningCert cert-pki-ca': 'CT,C,C',
       'auditSigningCert cert-pki-ca': ',,P',
       'Server-Cert cert-pki-ca': 'u,u,u',
@@ -246,15 +204,9 @@ describe('server-install', () => {
   });
 
   test('no secret was in any command line or environment, nor is it in any log or file', async () => {
-    expect(await sh('ca1', 'grep -c pkispawn /run/sample -a')).not.toBe('0\n');
-    for (const secret of SECRETS) {
-      const { stdout: samples } = await inHost(
-        'ca1',
-        ['grep', '-acFf', `${VALUES}/${secret}`, '/run/sample'],
-        { accept: [0, 1] },
-      );
-      expect([secret, samples]).toEqual([secret, '0\n']);
-    }
+    expect(await samplesWith('ca1', 'pkispawn')).toBeGreaterThan(0);
+    for (const secret of SECRETS)
+      expect([secret, await samplesWithSecret('ca1', secret)]).toEqual([secret, 0]);
     const holders = await Promise.all(
       SECRETS.map(async (secret) => [secret, await holdersOf('ca1', `${VALUES}/${secret}`)]),
     );

@@ -116,9 +116,9 @@ export async function holdersOf(name: string, secretFile: string): Promise<strin
   return found.split('\n').filter(Boolean);
 }
 
-/** The names of what `capstan status` finds unwell on ca1. */
-export async function unwell(): Promise<string[]> {
-  const { stdout } = await inHost('ca1', ['capstan', 'status', '--output', 'json'], {
+/** The names of what `capstan status` finds unwell on a host. */
+export async function unwell(host = 'ca1'): Promise<string[]> {
+  const { stdout } = await inHost(host, ['capstan', 'status', '--output', 'json'], {
     accept: [0, 1],
     deadline: 200,
   });

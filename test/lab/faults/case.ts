@@ -1,11 +1,14 @@
 /** A fault that strikes one installation once, and the way on that is taken then. */
 import type { HsmKind } from '../../../src/lab/lab.ts';
 import { type Context, type Fault, notesOf } from './fault.ts';
-import { flawsOfBlank, flawsOfEnd, flawsOfServer } from './judge.ts';
-import { type Blows, install, look, type Run, resume, undo } from './rig.ts';
+import { FIRST_SERVER, type Flow } from './flow.ts';
+import { flawsOfEnd } from './judge.ts';
+import type { Blows, Run } from './rig.ts';
 
 /** What is done to one installation. */
 export interface Case {
+  /** What is struck; the first server unless told. */
+  flow?: Flow;
   name: string;
   /** The line of the table that it counts for. */
   fault: string;
@@ -46,13 +49,14 @@ export function caseFault(one: Case): Fault {
 }
 
 async function judged(one: Case, context: Context, notes: string[]): Promise<string[]> {
-  let before = await context.blank(one.hsm ?? 'shared');
+  const flow = one.flow ?? FIRST_SERVER;
+  let before = await flow.blank(context, one.hsm ?? 'shared');
   if (one.prepare) {
     await one.prepare();
-    before = await look();
+    before = await flow.look();
   }
   const blows = one.blows(context);
-  const struck = await install(one.options ?? [], blows, one.changes ?? {});
+  const struck = await flow.begin(one.options ?? [], blows, one.changes ?? {});
   notes.push(...notesOf(struck));
   const wanted = blows.strikes?.length ?? 0;
   if (struck.hits.length < wanted) {
@@ -62,15 +66,15 @@ async function judged(one: Case, context: Context, notes: string[]): Promise<str
   flaws.push(...((await one.repair?.(struck)) ?? []));
   const installed = one.way === 'itself' ? struck.exit === 0 : one.way === 'resume';
   if (one.way === 'itself') flaws.push(...flawsOfEnd(struck, { exit: installed ? 0 : (struck.exit ?? 1) }));
-  else flaws.push(...(await wayOn(one, notes)));
-  flaws.push(...(await (installed ? flawsOfServer(context.reference) : flawsOfBlank(before))));
-  if (flaws.length === 0 && !installed && !one.prepare) context.blankAgain();
+  else flaws.push(...(await wayOn(flow, one, notes)));
+  flaws.push(...(await (installed ? flow.flawsOfServer(context) : flow.flawsOfBlank(before))));
+  if (flaws.length === 0 && !installed && !one.prepare) flow.blankAgain(context);
   return flaws;
 }
 
 /** Resumes or undoes. @returns what is wrong with that run */
-async function wayOn(one: Case, notes: string[]): Promise<string[]> {
-  const second = await (one.way === 'resume' ? resume(one.wayBlows) : undo(one.wayBlows));
+async function wayOn(flow: Flow, one: Case, notes: string[]): Promise<string[]> {
+  const second = await (one.way === 'resume' ? flow.resume(one.wayBlows) : flow.undo(one.wayBlows));
   notes.push(`--${one.way} took ${second.seconds.toFixed(1)} s`);
   return flawsOfEnd(second, { exit: 0 });
 }

@@ -21,6 +21,7 @@ export const USUAL_STEPS: readonly UsualStep[] = [
   { id: 'tracking', seconds: 1.5 },
   { id: 'directory-certificate', seconds: 7 },
   { id: 'hsm-record', seconds: 0.12 },
+  { id: 'server-roles', seconds: 0.2 },
   { id: 'start-at-boot', seconds: 0.4 },
   { id: 'tracking-monitored', seconds: 0.03 },
 ];

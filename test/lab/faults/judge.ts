@@ -15,24 +15,24 @@ const LEFTOVERS =
   'ls -d /run/capstan-* /dev/shm/capstan-* 2>/dev/null; find /etc /root /var/lib/capstan /var/lib/pki -name "*.new" 2>/dev/null';
 
 /** What is wrong with a host that should be a whole server, a line each; none where all is as it should be. */
-export async function flawsOfServer(reference?: HostState): Promise<string[]> {
-  if ((await sh(HOST, 'ls /var/lib/capstan/server.json 2>/dev/null || true')) === '')
+export async function flawsOfServer(reference?: HostState, host = HOST): Promise<string[]> {
+  if ((await sh(host, 'ls /var/lib/capstan/server.json 2>/dev/null || true')) === '')
     return ['there is no server'];
-  const state = await look();
+  const state = await look(undefined, host);
   return [
-    ...(await unwell()).map((name) => `status: ${name} is not well`),
-    ...(await recordFlaws()),
+    ...(await unwell(host)).map((name) => `status: ${name} is not well`),
+    ...(await recordFlaws(host)),
     ...trackingFlaws(state),
     ...tokenFlaws(state),
-    ...(await commonFlaws(state, HOLDERS)),
+    ...(await commonFlaws(state, HOLDERS, host)),
     ...(reference ? changes(shapeOf(reference), shapeOf(state)).map((line) => `unlike others: ${line}`) : []),
   ];
 }
 
 /** What is wrong with a host that should be as it was before, a line each. */
-export async function flawsOfBlank(before: HostState): Promise<string[]> {
-  const state = await look();
-  return [...changes(before, state), ...(await commonFlaws(state, {}))];
+export async function flawsOfBlank(before: HostState, host = HOST): Promise<string[]> {
+  const state = await look(undefined, host);
+  return [...changes(before, state), ...(await commonFlaws(state, {}, host))];
 }
 
 /** A run must end in one of these ways; anything else is a flaw of its own. */
@@ -90,11 +90,12 @@ function differences(before: HostState, after: HostState): string[] {
 async function commonFlaws(
   state: HostState,
   holders: Readonly<Record<string, readonly string[]>>,
+  host: string,
 ): Promise<string[]> {
-  const left = (await sh(HOST, `{ ${LEFTOVERS}; } || true`)).split('\n').filter(Boolean);
+  const left = (await sh(host, `{ ${LEFTOVERS}; } || true`)).split('\n').filter(Boolean);
   const secrets = await Promise.all(
     SECRETS.map(async (secret) => {
-      const found = await holdersOf(HOST, `${VALUES}/${secret}`);
+      const found = await holdersOf(host, `${VALUES}/${secret}`);
       const extra = found.filter((file) => !holders[secret]?.includes(file));
       return extra.map((file) => `${secret} is in ${file}`);
     }),
@@ -106,9 +107,9 @@ async function commonFlaws(
   ];
 }
 
-async function recordFlaws(): Promise<string[]> {
+async function recordFlaws(host: string): Promise<string[]> {
   const expected = { tokenName: await value('token-name'), libraryPath: await value('library-path') };
-  const found = await sh(HOST, 'capstan config-show --output json').catch((error: Error) => error.message);
+  const found = await sh(host, 'capstan config-show --output json').catch((error: Error) => error.message);
   return found.trim() === JSON.stringify(expected) || sameJson(found, expected)
     ? []
     : [`the record is ${found}`];

@@ -1,9 +1,10 @@
 /** SIGKILL for Capstan: at the start and in the middle of every step, in a chain of resumed runs or before an undo; and in the undo itself. */
 import { caseFault } from './case.ts';
 import { type Context, type Fault, notesOf, type Outcome, type UsualStep } from './fault.ts';
+import { FIRST_SERVER, type Flow } from './flow.ts';
 import type { Strike } from './inside.ts';
-import { flawsOfBlank, flawsOfEnd, flawsOfServer } from './judge.ts';
-import { install, type Run, resume, undo } from './rig.ts';
+import { flawsOfBlank, flawsOfEnd } from './judge.ts';
+import { install, type Run, undo } from './rig.ts';
 
 const MOMENTS = ['start', 'middle'] as const;
 
@@ -26,15 +27,25 @@ export function strikeAt(steps: readonly UsualStep[], { step, moment }: Point, b
 
 const KILL = { signal: 'SIGKILL' } as const;
 
+/** The steps of a flow, where it is not the one whose steps were timed. */
+export interface Struck {
+  flow: Flow;
+  steps: readonly UsualStep[];
+  /** Before the names of its faults and in the lines of the table. */
+  prefix: string;
+  what: string;
+}
+
 /** One kill before an undo, for each point. */
-export function killThenUndo(steps: readonly UsualStep[]): Fault[] {
+export function killThenUndo(steps: readonly UsualStep[], struck?: Struck): Fault[] {
   return pointsOf(steps).map((point) =>
     caseFault({
-      name: `kill-undo/${point.step}/${point.moment}`,
-      fault: `SIGKILL at the ${point.moment} of a step, then --undo`,
+      ...(struck && { flow: struck.flow }),
+      name: `${struck?.prefix ?? ''}kill-undo/${point.step}/${point.moment}`,
+      fault: `${struck?.what ?? ''}SIGKILL at the ${point.moment} of a step, then --undo`,
       where: point.step,
       seconds: 30 + secondsUntil(steps, point),
-      blows: (context) => ({ strikes: [strikeAt(context.steps, point, KILL)] }),
+      blows: (context) => ({ strikes: [strikeAt(struck?.steps ?? context.steps, point, KILL)] }),
       way: 'undo',
     }),
   );
@@ -51,46 +62,53 @@ export function secondsUntil(steps: readonly UsualStep[], { step, moment }: Poin
  * One installation that is killed at each of these points in turn, each run but the first being the resumption of the
  * one before. What the server is in the end judges all of them.
  */
-export function killChain(name: string, seconds: number, points: readonly Point[]): Fault {
+export function killChain(name: string, seconds: number, points: readonly Point[], struck?: Struck): Fault {
   return {
     name,
     seconds,
     async run(context) {
       const left = [...points];
       // A run that fails ends its chain; the rest of the points begins a new one.
-      while (left.length > 0) await chain(left, context);
+      while (left.length > 0) await chain(left, context, struck);
     },
   };
 }
 
-async function chain(left: Point[], context: Context): Promise<void> {
-  await context.blank('shared');
+async function chain(left: Point[], context: Context, struck: Struck | undefined): Promise<void> {
+  const flow = struck?.flow ?? FIRST_SERVER;
+  await flow.blank(context, 'shared');
   const outcomes: Outcome[] = [];
   let begun = performance.now();
   for (let first = true; left.length > 0; first = false) {
     const point = left.shift() as Point;
-    const blows = { strikes: [strikeAt(context.steps, point, KILL)] };
-    const run = await (first ? install([], blows) : resume(blows));
+    const blows = { strikes: [strikeAt(struck?.steps ?? context.steps, point, KILL)] };
+    const run = await (first ? flow.begin([], blows, {}) : flow.resume(blows));
     if (run.hits.length === 0) {
       // A resumed run that failed was not able to go on: the kill before it is to blame, and this point is still to come.
       const missed = first || run.exit === 0 ? point : undefined;
       if (!missed) left.unshift(point);
-      return finish(outcomes, run, context, missed);
+      return finish(flow, outcomes, run, context, missed);
     }
     const { step, moment } = point;
-    const fault = `SIGKILL at the ${moment} of a step, then --resume`;
+    const fault = `${struck?.what ?? ''}SIGKILL at the ${moment} of a step, then --resume`;
     const seconds = (performance.now() - begun) / 1000;
     outcomes.push({ fault, where: step, flaws: [], notes: notesOf(run), seconds });
     context.say(`${moment} of ${step}: ${seconds.toFixed(0)} s`);
     begun = performance.now();
   }
-  await finish(outcomes, await resume(), context, undefined);
+  await finish(flow, outcomes, await flow.resume(), context, undefined);
 }
 
 /** Judges the server that the last run left, and every kill of the chain with it. */
-async function finish(outcomes: Outcome[], last: Run, context: Context, missed: Point | undefined) {
+async function finish(
+  flow: Flow,
+  outcomes: Outcome[],
+  last: Run,
+  context: Context,
+  missed: Point | undefined,
+) {
   const whole = last.exit === 0;
-  const flaws = [...flawsOfEnd(last, { exit: 0 }), ...(whole ? await flawsOfServer(context.reference) : [])];
+  const flaws = [...flawsOfEnd(last, { exit: 0 }), ...(whole ? await flow.flawsOfServer(context) : [])];
   if (missed) {
     const why = whole ? 'the run came to its end without it' : 'the run failed before it';
     const { step, moment } = missed;

@@ -50,9 +50,9 @@ export async function freshHost(hsm: HsmKind): Promise<HostState> {
   return look();
 }
 
-/** How the host is now. */
-export function look(kinds?: readonly string[]): Promise<HostState> {
-  return hostState((script) => sh(HOST, script, { deadline: 120 }), kinds);
+/** How a host is now. */
+export function look(kinds?: readonly string[], host = HOST): Promise<HostState> {
+  return hostState((script) => sh(host, script, { deadline: 120 }), kinds);
 }
 
 /** Runs `capstan server-install` without questions, with the rehearsal's values and these options. */
@@ -80,8 +80,8 @@ export function undo(blows: Blows = {}): Promise<Run> {
 }
 
 /** Runs Capstan without questions while it is struck. */
-export async function capstan(args: readonly string[], blows: Blows = {}): Promise<Run> {
-  const folder = `${await labRootPath(LAB, HOST)}/run/faults`;
+export async function capstan(args: readonly string[], blows: Blows = {}, host = HOST): Promise<Run> {
+  const folder = `${await labRootPath(LAB, host)}/run/faults`;
   await mkdir(folder, { recursive: true });
   await cp(INSIDE, `${folder}/inside.ts`);
   const attack: Attack = {
@@ -90,14 +90,14 @@ export async function capstan(args: readonly string[], blows: Blows = {}): Promi
     deadline: RUN_DEADLINE,
     ...(blows.env && { env: blows.env }),
   };
-  const ending = await attacked(attack, blows.outside ?? {});
+  const ending = await attacked(attack, blows.outside ?? {}, host);
   if (ending.lost) return { ...ending, events: [], errors: '' };
-  const events = parsed(await sh(HOST, 'cat /run/faults/events'));
-  return { ...ending, events, errors: await sh(HOST, 'cat /run/faults/errors') };
+  const events = parsed(await sh(host, 'cat /run/faults/events'));
+  return { ...ending, events, errors: await sh(host, 'cat /run/faults/errors') };
 }
 
 /** Runs the attack inside the host, and what it asks for outside. */
-async function attacked(attack: Attack, outside: NonNullable<Blows['outside']>) {
+async function attacked(attack: Attack, outside: NonNullable<Blows['outside']>, host: string) {
   const begun = performance.now();
   const work: Promise<void>[] = [];
   const onLine = (line: string) => {
@@ -106,7 +106,7 @@ async function attacked(attack: Attack, outside: NonNullable<Blows['outside']>) 
   };
   const program = ['/opt/capstan/bin/node', '/run/faults/inside.ts'];
   const options = { input: JSON.stringify(attack), deadline: attack.deadline + 60, onLine };
-  const answer = await inHost(HOST, program, options).catch((error: unknown) => {
+  const answer = await inHost(host, program, options).catch((error: unknown) => {
     if (work.length === 0) throw error;
     return undefined;
   });
