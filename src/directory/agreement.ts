@@ -67,6 +67,21 @@ export async function addAgreement(
   });
 }
 
+/**
+ * Has all feeds to one server bind with another password: a sender has one account on a receiver, for all suffixes.
+ * @param password the one of its account on the receiver
+ */
+export async function changePassword(
+  directory: Directory,
+  receiver: string,
+  password: Secret,
+): Promise<void> {
+  for (const feed of await agreementsOf(directory)) {
+    if (feed.receiver !== receiver) continue;
+    await directory.replace(agreementDn(feed), { nsDS5ReplicaCredentials: [password.reveal()] });
+  }
+}
+
 /** Ends a feed; that there is none is no error. */
 export async function removeAgreement(directory: Directory, feed: Feed): Promise<void> {
   await directory.remove(agreementDn(feed));
