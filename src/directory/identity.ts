@@ -160,7 +160,8 @@ function treeRights(suffix: string): [dn: string, aci: string][] {
   ];
 }
 
-async function grant(directory: Directory, dn: string, aci: string): Promise<void> {
+/** Sets a right on an entry, in the place of one of the same name. @param aci an ACI of 389-ds */
+export async function grant(directory: Directory, dn: string, aci: string): Promise<void> {
   const entry = await directory.entry(dn, ['aci']);
   const name = aciName(aci);
   const same = entry?.values('aci').filter((value) => aciName(value) === name) ?? [];
