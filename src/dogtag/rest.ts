@@ -4,6 +4,7 @@ import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { DeadlineName } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
+import type { Secret } from '../secret/secret.ts';
 
 /** A client certificate of an agent of the CA, PEM. */
 export interface AgentCredentials {
@@ -11,14 +12,25 @@ export interface AgentCredentials {
   key: string;
 }
 
-/** How a CA is reached and trusted. */
-export interface CaAddress {
+/** A user of the CA with a password. */
+export interface CaAccount {
+  user: string;
+  password: Secret;
+}
+
+/** Where a CA is, and what is trusted to be it. */
+export interface TrustedCa {
   hostname: string;
   /** The CA certificate, PEM; nothing else is trusted. */
   caCertificate: string;
+}
+
+/** How a CA is reached and trusted, and as whom. */
+export interface CaAddress extends TrustedCa {
   /** Where the REST resources are (`dogtag/version`): `/ca/rest`. */
   restPath: string;
   agent?: AgentCredentials;
+  account?: CaAccount;
 }
 
 /** A session with the REST interface of a CA. */
@@ -29,11 +41,13 @@ export interface CaSession {
 }
 
 /**
- * Opens a session: HTTPS with the host name checked, and one cookie, because Dogtag's nonces live in a session.
- * @throws (from its calls) CapstanError `ca-unreachable` (also after the deadline `rest`), `ca-refused`, `interrupted`
+ * Opens a session: HTTPS with the host name checked, and one cookie, because Dogtag's nonces live in a session. An
+ * account's password is sent until there is a cookie, with the login that is.
+ * @throws (from its calls) CapstanError `ca-unreachable` (also after the deadline `rest`), `ca-login-refused`,
+ * `ca-refused`, `interrupted`
  */
 export function caSession(host: Host, address: CaAddress): CaSession {
-  const { hostname, agent: credentials } = address;
+  const { hostname, agent: credentials, account } = address;
   const agent = new Agent({
     keepAlive: true,
     ca: address.caCertificate,
@@ -53,12 +67,13 @@ export function caSession(host: Host, address: CaAddress): CaSession {
         headers: {
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(cookie && { cookie }),
+          ...(cookie ? { cookie } : account && { authorization: basic(account) }),
         },
       },
       body === undefined ? undefined : JSON.stringify(body),
     );
     host.log.write(`${method} https://${hostname}:8443${address.restPath}${path}: ${answer.status}`);
+    if (answer.status === 401) throw loginRefused(hostname, account);
     cookie = answer.cookie ?? cookie;
     return parsed(answer, `${method} ${path}`);
   };
@@ -67,6 +82,55 @@ export function caSession(host: Host, address: CaAddress): CaSession {
     post: (path, body) => send('POST', path, body),
     close: () => agent.destroy(),
   };
+}
+
+function basic({ user, password }: CaAccount): string {
+  return `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}`;
+}
+
+function loginRefused(hostname: string, account: CaAccount | undefined) {
+  return failure(
+    'ca-login-refused',
+    account
+      ? `The CA at ${hostname} does not let ${account.user} in with the ${account.password.what}.`
+      : `The CA at ${hostname} does not take the certificate of the agent.`,
+  );
+}
+
+/**
+ * Sends a form to one of the CA's older pages, which answer in XML; HTTPS with the host name checked.
+ * @param path with its `/ca`
+ * @returns the body, whatever it says; these pages tell of failures in it
+ * @throws CapstanError `ca-unreachable` (also after the deadline `rest`), `ca-refused` for other answers than HTTP 200,
+ * `interrupted`
+ */
+export async function postForm(
+  host: Host,
+  { hostname, caCertificate }: TrustedCa,
+  path: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<string> {
+  const agent = new Agent({ ca: caCertificate });
+  try {
+    const answer = await exchange(
+      host,
+      'rest',
+      (options, onResponse) => httpsRequest({ ...options, agent }, onResponse),
+      {
+        hostname,
+        port: 8443,
+        method: 'POST',
+        path,
+        headers: { accept: 'application/xml', 'content-type': 'application/x-www-form-urlencoded' },
+      },
+      new URLSearchParams(fields).toString(),
+    );
+    host.log.write(`POST https://${hostname}:8443${path}: ${answer.status}`);
+    if (answer.status === 200) return answer.body;
+    throw failure('ca-refused', `The CA at ${hostname} answered POST ${path} with HTTP ${answer.status}.`);
+  } finally {
+    agent.destroy();
+  }
 }
 
 /**

@@ -1,0 +1,105 @@
+/**
+ * What a CA of a host has in the CA's subtree besides its certificates: pure names, for those who write to the
+ * directory. As Dogtag 10.10.2 writes it (SecurityDomainProcessor, Configurator.setupUser; seen).
+ */
+import { escapeValue } from '../names/dn.ts';
+import { CA_SUFFIX } from './deployment.ts';
+
+/** The port under which the security domain knows a CA. */
+const SECURE_PORT = 8443;
+
+/** Where the users of the CA are. */
+export const PEOPLE_DN = `ou=people,${CA_SUFFIX}`;
+/** Where its groups are, with their members in `uniqueMember`. */
+export const GROUPS_DN = `ou=groups,${CA_SUFFIX}`;
+/** Where the install tokens are that were given out, each with the `uid` of who asked for it. */
+export const SESSIONS_DN = `ou=sessions,ou=Security Domain,${CA_SUFFIX}`;
+/** Where the CAs of the security domain are. */
+export const CA_LIST_DN = `cn=CAList,ou=Security Domain,${CA_SUFFIX}`;
+
+/** The group whose members put CAs into the security domain. */
+export const DOMAIN_GROUP = `cn=Enterprise CA Administrators,${GROUPS_DN}`;
+/** The group whose members approve requests. */
+export const AGENT_GROUP = `cn=Certificate Manager Agents,${GROUPS_DN}`;
+
+/** The entry of a user. */
+export function userDn(uid: string): string {
+  return `uid=${escapeValue(uid)},${PEOPLE_DN}`;
+}
+
+/** The entry of a host's CA in the security domain. */
+export function domainEntryDn(hostname: string): string {
+  return `cn=${hostname}:${SECURE_PORT},${CA_LIST_DN}`;
+}
+
+/**
+ * The user that the subsystem of a host may have. The first CA has one; a clone shares its certificate and gets none,
+ * but where a KRA came to it, or Dogtag is older, there is one all the same.
+ */
+export function subsystemUid(hostname: string): string {
+  return `CA-${hostname}-${SECURE_PORT}`;
+}
+
+/** The user by whom a host joins the security domain. */
+export function joinUid(hostname: string): string {
+  return `admin-${hostname}`;
+}
+
+/** The user of a host's own agent. */
+export function agentUid(hostname: string): string {
+  return `capstan-${hostname}`;
+}
+
+/** What is to be forgotten of a host: entries, and users with their places in groups and their install tokens. */
+export interface DomainTraces {
+  entries: string[];
+  users: { uid: string; dn: string }[];
+}
+
+/**
+ * All that a host with a CA leaves in the CA's subtree when it leaves the cluster: what pkidestroy of 10.10.2 would
+ * remove (domain entry and subsystem user), and Capstan's own users. The ranges of numbers that it was given are used
+ * up and stay so; certificates and requests are the cluster's.
+ */
+export function domainTraces(hostname: string): DomainTraces {
+  const uids = [subsystemUid(hostname), agentUid(hostname), joinUid(hostname)];
+  return {
+    entries: [domainEntryDn(hostname)],
+    users: uids.map((uid) => ({ uid, dn: userDn(uid) })),
+  };
+}
+
+/** What a directory must have of a user, and the groups that get the user as `uniqueMember`. */
+export interface CaUser {
+  dn: string;
+  attributes: Record<string, (string | Buffer)[]>;
+  groups: string[];
+}
+
+/** The object classes of Dogtag's users (schema `cmsuser`). */
+const USER_CLASSES = ['top', 'person', 'organizationalPerson', 'inetOrgPerson', 'cmsuser'];
+
+/**
+ * A user of the CA as Dogtag makes one.
+ * @param type `agentType` for those who come by certificate, `adminType` for those who come by password
+ */
+export function caUser(
+  uid: string,
+  type: 'agentType' | 'adminType',
+  groups: readonly string[],
+  more: Record<string, (string | Buffer)[]> = {},
+): CaUser {
+  return {
+    dn: userDn(uid),
+    attributes: {
+      objectClass: USER_CLASSES,
+      uid: [uid],
+      cn: [uid],
+      sn: [uid],
+      usertype: [type],
+      userstate: ['1'],
+      ...more,
+    },
+    groups: [...groups],
+  };
+}
