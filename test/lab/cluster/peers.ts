@@ -1,6 +1,8 @@
 /** What a server knows of its peers: all that a replica's joining writes to it, and its leaving must take away. */
+import { expect } from 'vitest';
+import { changes } from '../inventory.ts';
 import { sh } from '../support.ts';
-import { ldapsearch, SUFFIXES, valuesOf } from './hosts.ts';
+import { ldapsearch, SUFFIXES, until, valuesOf } from './hosts.ts';
 
 /** What a server knows of others, by kind; sorted lines. */
 export type PeerState = Readonly<Record<string, readonly string[]>>;
@@ -49,4 +51,10 @@ export async function replicaIds(host: string): Promise<string[]> {
     }),
   );
   return all.flat().toSorted();
+}
+
+/** What a server knows of others is soon as it was: what it is told by replication takes a moment. */
+export async function expectPeer(host: string, before: PeerState, seconds = 30): Promise<void> {
+  const look = async () => changes(before, await peerState(host));
+  expect((await until(seconds, look, (lines) => lines.length === 0)).found).toEqual([]);
 }
