@@ -140,7 +140,7 @@ const UNINITIALISED = /different database generation ID|may need to be initializ
  * @param end generalised time; 389-ds says 1970 where there was no session
  */
 export function readSession(status: string, end: string): Session {
-  const [, code, words] = /^(?:Error )?\(?(-?\d+)\)?\s*(.*)$/s.exec(status) ?? [];
+  const [, code, words] = /^(?:Error )?\(?(-?\d+)\)?\s*(?:- )?(.*)$/s.exec(status) ?? [];
   const passing = /^Can't acquire (?:busy )?replica/.test(words ?? '');
   return { ok: Number(code ?? 0) === 0 || passing, text: words ?? status, at: readTime(end) };
 }

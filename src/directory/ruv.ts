@@ -72,26 +72,27 @@ export async function ruvOf(directory: Directory, suffix: string): Promise<Ruv |
   return entry && parseRuv(entry.values('nsds50ruv'));
 }
 
-/** How far one server is behind another. */
+/** What one server misses of the changes of one supplier. */
 export interface Lag {
-  /** The ids of the suppliers of whom it misses changes. */
-  suppliers: number[];
-  /** Between the last change that it has and the last one that there is, for the supplier that it misses most of. */
+  /** The replica id of the supplier. */
+  supplier: number;
+  /** When the last change was made that it has, in seconds since 1970; undefined where it has none. */
+  has: number | undefined;
+  /** When the last change was made that there is. */
+  last: number;
+  /** Between the two; for one that has nothing, since the first change (dsconf calls it the lag time). */
   seconds: number;
 }
 
-/** How far the receiver of changes is behind the sender; what only the receiver has does not count. */
-export function lagBetween(sender: Ruv, receiver: Ruv): Lag {
-  const missing = sender.elements.flatMap(({ id, first, last }) => {
+/** What the receiver of changes misses of what the sender has; what only the receiver has does not count. */
+export function lagBetween(sender: Ruv, receiver: Ruv): Lag[] {
+  return sender.elements.flatMap(({ id, first, last }) => {
     if (!last) return [];
     const has = receiver.elements.find((element) => element.id === id)?.last;
     if (has && compareCsn(has, last) >= 0) return [];
-    return [{ id, seconds: last.time - (has ?? first ?? last).time }];
+    const seconds = last.time - (has ?? first ?? last).time;
+    return [{ supplier: id, has: has?.time, last: last.time, seconds }];
   });
-  return {
-    suppliers: missing.map(({ id }) => id),
-    seconds: Math.max(0, ...missing.map(({ seconds }) => seconds)),
-  };
 }
 
 const TASKS_DN = 'cn=cleanallruv,cn=tasks,cn=config';
