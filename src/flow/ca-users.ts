@@ -1,58 +1,41 @@
-/** The users of the CA and its security domain, in the directory. */
-import type { Directory, Entry } from '../directory/client.ts';
-import { type CaUser, domainTraces, GROUPS_DN, SESSIONS_DN, userDn } from '../dogtag/security-domain.ts';
+/** The users that Capstan keeps in the CA's subtree, and all that a CA that leaves has there. */
+import type { Directory } from '../directory/client.ts';
+import { type CaUser, domainTraces, GROUPS_DN, SESSIONS_DN } from '../dogtag/security-domain.ts';
 
-/**
- * Adds a user of the CA, or gives one that is there already what it is to have, and its place in its groups.
- * @param directory with the CA's subtree
- */
+/** Adds a user of the CA in the place of one of that name, and gives it its groups. */
 export async function addCaUser(directory: Directory, user: CaUser): Promise<void> {
-  const added = await directory.add(user.dn, user.attributes);
-  if (!added) {
-    const { objectClass: _, uid: __, ...changeable } = user.attributes;
-    await directory.replace(user.dn, changeable);
-  }
-  for (const group of user.groups) {
-    const members = (await directory.entry(group, ['uniqueMember']))?.values('uniqueMember') ?? [];
-    if (membersLike(members, user.dn).length === 0) await directory.append(group, 'uniqueMember', [user.dn]);
-  }
+  await removeCaUser(directory, user.dn);
+  await directory.add(user.dn, user.attributes);
+  for (const group of user.groups) await directory.append(group, 'uniqueMember', [user.dn]);
 }
 
-/** Removes a user of the CA with its places in groups and its install tokens; that there is none is no error. */
-export async function removeCaUser(directory: Directory, uid: string): Promise<void> {
-  const dn = userDn(uid);
-  const groups = await found(directory, GROUPS_DN, `(uniqueMember=${dn})`, ['uniqueMember']);
+/** Removes a user of the CA from its groups, and then the user itself; that there is none is no error. */
+export async function removeCaUser(directory: Directory, dn: string): Promise<void> {
+  const groups = await directory.search(GROUPS_DN, {
+    scope: 'one',
+    filter: `(uniqueMember=${dn})`,
+    attributes: ['uniqueMember'],
+  });
   for (const group of groups) {
-    const values = membersLike(group.values('uniqueMember'), dn);
-    if (values.length > 0) await directory.take(group.dn, 'uniqueMember', values);
+    const mine = group.values('uniqueMember').filter((one) => one.toLowerCase() === dn.toLowerCase());
+    await directory.take(group.dn, 'uniqueMember', mine);
   }
-  for (const session of await found(directory, SESSIONS_DN, `(uid=${uid})`))
-    await directory.remove(session.dn);
   await directory.remove(dn);
 }
 
-/**
- * Removes all that a host with a CA has in the CA's subtree as a member of the security domain; safe to call twice, and
- * on any server, for the subtree is replicated.
- */
-export async function forgetInDomain(directory: Directory, hostname: string): Promise<void> {
+/** Removes all that the CA of a host has in the CA's subtree; see {@link domainTraces}. Safe to call twice. */
+export async function removeCaTraces(directory: Directory, hostname: string): Promise<void> {
   const { entries, users } = domainTraces(hostname);
   for (const dn of entries) await directory.remove(dn);
-  for (const { uid } of users) await removeCaUser(directory, uid);
-}
-
-/** The values that name the entry, however they are spelled: Dogtag writes `ou=People` here and `ou=people` there. */
-function membersLike(members: readonly string[], dn: string): string[] {
-  return members.filter((member) => member.toLowerCase() === dn.toLowerCase());
-}
-
-/** The entries one below a base that match a filter; none where there is no base. */
-async function found(
-  directory: Directory,
-  base: string,
-  filter: string,
-  attributes: string[] = ['1.1'],
-): Promise<Entry[]> {
-  if (!(await directory.entry(base, ['1.1']))) return [];
-  return directory.search(base, { scope: 'one', filter, attributes });
+  for (const { uid, dn } of users) {
+    const tokens = await directory
+      .entry(SESSIONS_DN, ['1.1'])
+      .then((there) =>
+        there
+          ? directory.search(SESSIONS_DN, { scope: 'one', filter: `(uid=${uid})`, attributes: ['1.1'] })
+          : [],
+      );
+    for (const token of tokens) await directory.remove(token.dn);
+    await removeCaUser(directory, dn);
+  }
 }

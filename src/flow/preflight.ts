@@ -31,6 +31,7 @@ import {
   PKI_USER,
   requireRoot,
   type ServerRequest,
+  type Site,
 } from './site.ts';
 import { caDeployment } from './steps/authority.ts';
 import { CA_NICKNAME } from './steps/tracking.ts';
@@ -50,11 +51,8 @@ const PORTS = [LDAP_PORT, LDAPS_PORT, 8005, 8009, 8080, 8443];
 /** Everything that can be known before the first change of `server-install`. */
 export function serverChecks(host: Host, request: ServerRequest): Check[] {
   return [
-    ...hostChecks(host, request),
-    { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
-    { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(request) },
-    { id: 'tracking', title: 'certmonger tracks nothing of a CA yet', run: () => checkTracking(host) },
-    { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
+    ...hostChecks(host, request, () => checkConfiguration(request)),
+    ...blankHostChecks(host, request),
     {
       id: 'token',
       title: `The token ${request.token.label} can take the keys`,
@@ -63,8 +61,25 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
   ];
 }
 
-/** What must hold before the first change, and still before an installation goes on that stopped half way. */
-export function hostChecks(host: Host, request: ServerRequest): Check[] {
+/** That nothing is in the way of a server of any kind, its directory and its CA. */
+export function blankHostChecks(host: Host, site: Pick<Site, 'realm' | 'domain' | 'hostname'>): Check[] {
+  return [
+    { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
+    { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(site) },
+    { id: 'tracking', title: 'certmonger tracks nothing of a CA yet', run: () => checkTracking(host) },
+    { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
+  ];
+}
+
+/**
+ * What must hold before the first change, and still before an installation goes on that stopped half way.
+ * @param configuration refuses what pkispawn could not be given
+ */
+export function hostChecks(
+  host: Host,
+  site: Pick<Site, 'hostname'>,
+  configuration: () => Promise<undefined>,
+): Check[] {
   return [
     { id: 'root', title: 'Capstan runs as root', run: checkRoot },
     {
@@ -89,15 +104,15 @@ export function hostChecks(host: Host, request: ServerRequest): Check[] {
     },
     {
       id: 'hostname',
-      title: `${request.hostname} is this host`,
-      run: () => checkHostname(host, request.hostname),
+      title: `${site.hostname} is this host`,
+      run: () => checkHostname(host, site.hostname),
     },
     { id: 'resources', title: 'Memory and disk suffice', run: checkResources },
     { id: 'clock', title: 'The clock is set', run: () => checkClock(host) },
     {
       id: 'configuration',
       title: 'The deployment configuration can be written',
-      run: () => checkConfiguration(request),
+      run: configuration,
     },
   ];
 }
@@ -232,8 +247,8 @@ async function checkPorts(): Promise<undefined> {
   }
 }
 
-async function checkEarlier(request: ServerRequest): Promise<undefined> {
-  const instance = directoryOf(request);
+async function checkEarlier(site: Pick<Site, 'realm' | 'domain' | 'hostname'>): Promise<undefined> {
+  const instance = directoryOf(site);
   const found = [
     ...(await presentPaths(JOURNALS)),
     ...((await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : []),
@@ -306,7 +321,8 @@ async function checkSystemDatabase(): Promise<string> {
   return (await hasSystemDatabase()) ? 'there' : 'will be made';
 }
 
-async function checkConfiguration(request: ServerRequest): Promise<undefined> {
+/** Refuses what pkispawn could not be given for a first server. */
+export async function checkConfiguration(request: ServerRequest): Promise<undefined> {
   if (request.override) await readOverride(request.override);
   caDeployments(await caDeployment(request, request.secrets, '/run'), await dogtagOf());
 }

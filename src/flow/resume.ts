@@ -7,7 +7,7 @@ import type { Host } from '../host/host.ts';
 import { keysFor } from '../hsm/inventory.ts';
 import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
-import { hostChecks, inspected, sentenceOfToken } from './preflight.ts';
+import { checkConfiguration, hostChecks, inspected, sentenceOfToken } from './preflight.ts';
 import type { ServerRequest } from './site.ts';
 
 /** Milliseconds that a clock may be behind the journal: a correction by a time server. */
@@ -17,12 +17,8 @@ const SMALL_STEP_BACK = 60_000;
 export function resumeChecks(host: Host, request: ServerRequest, journal: JournalFile): Check[] {
   const hasAuthority = journal.entry('certificate-authority')?.state === 'done';
   return [
-    ...hostChecks(host, request),
-    {
-      id: 'clock-order',
-      title: 'The clock did not go back since the installation began',
-      run: () => checkOrder(journal),
-    },
+    ...hostChecks(host, request, () => checkConfiguration(request)),
+    clockOrderCheck(journal),
     ...(hasAuthority ? [] : [overrideCheck(request, journal)]),
     {
       id: 'token',
@@ -32,6 +28,15 @@ export function resumeChecks(host: Host, request: ServerRequest, journal: Journa
       run: () => (hasAuthority ? checkKeys(host, request) : checkToken(host, request)),
     },
   ];
+}
+
+/** That the clock did not go back since the installation began. */
+export function clockOrderCheck(journal: JournalFile): Check {
+  return {
+    id: 'clock-order',
+    title: 'The clock did not go back since the installation began',
+    run: () => checkOrder(journal),
+  };
 }
 
 /** A certificate that was made in what is now the future is not valid yet, and no service would accept it. */

@@ -59,6 +59,11 @@ export interface Site {
   supplier?: string;
 }
 
+/** A server that joined another one. */
+export interface JoinedSite extends Site {
+  supplier: string;
+}
+
 /** The secrets of a server: Directory Manager, administrator of the CA, user PIN of the token. */
 export interface ServerSecrets {
   ds: Secret;

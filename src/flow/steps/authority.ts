@@ -18,7 +18,7 @@ import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
 import { Secret } from '../../secret/secret.ts';
-import { AGENT_PKCS12, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
+import { AGENT_PKCS12, CA_STEP, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
 import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
 
 /** Dogtag's user for the person who runs the CA (`pki_admin_uid`, in the CA's own subtree). */
@@ -35,7 +35,7 @@ export function certificateAuthority(
   undoToken: TokenUndo,
 ): Step {
   return {
-    id: 'certificate-authority',
+    id: CA_STEP,
     title: `Create the certificate authority with its keys on the token ${site.token.label}`,
     done: async () => false,
     async apply(report) {
@@ -146,12 +146,13 @@ export async function caDeployment(
   };
 }
 
-function passingSecret(what: string): Secret {
+/** A password that is drawn for one run of a program, and forgotten with it. */
+export function passingSecret(what: string): Secret {
   return new Secret(randomBytes(24).toString('base64url'), what);
 }
 
 /** Proves that the keys of the CA are where they should be, by the token's own word and by a signature of each. */
-export function keysOnToken(host: Host, site: Site, secrets: () => ServerSecrets): Step {
+export function keysOnToken(host: Host, site: Site, secrets: () => Pick<ServerSecrets, 'token'>): Step {
   return {
     id: 'keys-on-token',
     title: 'Prove that the keys are on the token and cannot leave it',

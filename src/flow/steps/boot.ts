@@ -15,9 +15,9 @@ const DROP_IN = `${DROP_IN_FOLDER}/capstan.conf`;
  * disabled, and the CA stays down after a reboot; and nothing orders Tomcat after the directory, without which the CA
  * comes up dead while its unit says active (Dogtag 10.10.2 and later).
  */
-export function startAtBoot(host: Host, site: Site): Step {
+export function startAtBoot(host: Host, site: Site, withCa = true): Step {
   const directory = directoryUnit(directoryOf(site));
-  const units = ['pki-tomcatd.target', directory, 'certmonger.service'];
+  const units = [...(withCa ? ['pki-tomcatd.target'] : []), directory, 'certmonger.service'];
   return {
     id: 'start-at-boot',
     title: 'Have the services start at boot',
@@ -26,14 +26,16 @@ export function startAtBoot(host: Host, site: Site): Step {
       const enabled = await Promise.all(units.map((unit) => isEnabled(host, unit)));
       const missing = units.filter((_, index) => !enabled[index]);
       await report.remember({ enabled: missing });
-      await writeFileAtomically(DROP_IN, dropIn(directory));
+      if (withCa) await writeFileAtomically(DROP_IN, dropIn(directory));
       await host.run('systemctl', ['daemon-reload']);
       for (const unit of missing) await enable(host, unit);
     },
     async undo(report) {
       for (const unit of (report.facts.enabled ?? []) as string[]) await disable(host, unit);
-      await removeFile(DROP_IN);
-      await removeEmptyFolder(DROP_IN_FOLDER);
+      if (withCa) {
+        await removeFile(DROP_IN);
+        await removeEmptyFolder(DROP_IN_FOLDER);
+      }
       await host.run('systemctl', ['daemon-reload']);
     },
   };

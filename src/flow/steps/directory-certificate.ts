@@ -8,31 +8,67 @@ import {
 import { mapCertificates } from '../../directory/identity.ts';
 import { agentCredentials } from '../../dogtag/agent.ts';
 import { enroll, SERVER_PROFILE } from '../../dogtag/enroll.ts';
+import { enrollMember, MEMBER_SERVER_PROFILE } from '../../dogtag/membership.ts';
 import { caSession } from '../../dogtag/rest.ts';
 import { failure } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
-import { caCertificate, directoryOf, directorySubject, dogtagOf, type Site } from '../site.ts';
+import type { Joining } from '../joining.ts';
+import {
+  caCertificate,
+  directoryOf,
+  directorySubject,
+  dogtagOf,
+  type JoinedSite,
+  type Site,
+} from '../site.ts';
 
 /**
  * Has the new CA issue the directory's TLS certificate over REST. It is the proof that the CA signs, too: the
  * certificate is verified against the CA before the directory serves it, and by a TLS client afterwards.
  */
 export function directoryCertificate(host: Host, site: Site): Step {
+  return certificateStep(host, site, {
+    caCertificate: () => caCertificate(host),
+    issue: (ca, request) => issue(host, site, ca, request),
+  });
+}
+
+/** Has the CA of the server that is joined issue the directory's TLS certificate: this host's identity from then on. */
+export function memberDirectoryCertificate(host: Host, site: JoinedSite, joining: Joining): Step {
+  return certificateStep(host, site, {
+    caCertificate: async () => joining.caCertificate,
+    async issue(ca, request) {
+      const membership = await joining.membership();
+      const authority = { hostname: site.supplier, caCertificate: ca };
+      return enrollMember(host, authority, membership, { profile: MEMBER_SERVER_PROFILE, request });
+    },
+  });
+}
+
+/** Where the certificate comes from. */
+interface Issuer {
+  /** PEM. */
+  caCertificate(): Promise<string>;
+  /** @returns the certificate for a PKCS#10 request, PEM both */
+  issue(caCertificate: string, request: string): Promise<string>;
+}
+
+function certificateStep(host: Host, site: Site, issuer: Issuer): Step {
   const instance = directoryOf(site);
   return {
     id: 'directory-certificate',
     title: 'Have the CA issue the TLS certificate of the directory',
     done: async () =>
       (await servesDirectoryCertificate(host, instance)) &&
-      verifyDirectoryCertificate(host, instance, await caCertificate(host)).then(
+      verifyDirectoryCertificate(host, instance, await issuer.caCertificate()).then(
         () => true,
         () => false,
       ),
     async apply(report) {
-      const ca = await caCertificate(host);
+      const ca = await issuer.caCertificate();
       const request = await requestDirectoryCertificate(host, instance, directorySubject(site));
-      const certificate = await issue(host, site, ca, request);
+      const certificate = await issuer.issue(ca, request);
       const { serialNumber } = verified(certificate, ca);
       report.line(`Certificate ${serialNumber} issued and verified`);
       await mapCertificates(instance, site.caSubject);

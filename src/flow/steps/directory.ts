@@ -12,7 +12,7 @@ import { directoryOf, directorySubject, type ServerSecrets, type Site } from '..
 const SCHEMA = 'schema/60capstan.ldif';
 
 /** Creates the 389-ds instance with the domain's suffix, TLS and the USN plug-in. */
-export function directoryInstance(host: Host, site: Site, secrets: () => ServerSecrets): Step {
+export function directoryInstance(host: Host, site: Site, secrets: () => Pick<ServerSecrets, 'ds'>): Step {
   const instance = directoryOf(site);
   return {
     id: 'directory-instance',
@@ -50,6 +50,24 @@ export function directoryTree(host: Host, site: Site): Step {
         await addContainers(directory, instance.suffix);
         await addIdentity(directory, instance.suffix, site.hostname, directorySubject(site));
         await allowInTree(directory, instance.suffix);
+        await allowServers(directory, instance.suffix);
+      });
+    },
+    undo: async () => {},
+  };
+}
+
+/** Adds Capstan's schema, and lets the servers of the cluster manage replication here. All goes with the instance. */
+export function directoryRights(host: Host, site: Site): Step {
+  const instance = directoryOf(site);
+  return {
+    id: 'directory-rights',
+    title: 'Add the schema, and the rights of the other servers',
+    done: async () => false,
+    async apply(report) {
+      await withLocalDirectory(host, instance, async (directory) => {
+        const added = await addSchema(directory, assetPath(SCHEMA));
+        report.line(`${added} schema definitions added`);
         await allowServers(directory, instance.suffix);
       });
     },

@@ -46,11 +46,24 @@ export function publishedCaCertificate(host: Host, site: Site): Step {
         publishCaCertificate(directory, instance.suffix, new X509Certificate(pem).raw),
       );
     },
-    async undo() {
-      await removeFile(CA_FILE);
-      await removeEmptyFolder(dirname(CA_FILE));
-    },
+    undo: removeCaFile,
   };
+}
+
+/** Keeps the CA certificate of the cluster in a file, for everything on this host. */
+export function trustedCaCertificate(caCertificate: string): Step {
+  return {
+    id: 'ca-certificate',
+    title: `Keep the CA certificate in ${CA_FILE}`,
+    done: async () => false,
+    apply: () => writeFileAtomically(CA_FILE, caCertificate, { mode: 0o644 }),
+    undo: removeCaFile,
+  };
+}
+
+async function removeCaFile(): Promise<void> {
+  await removeFile(CA_FILE);
+  await removeEmptyFolder(dirname(CA_FILE));
 }
 
 async function hostAuthority(host: Host, site: Site) {

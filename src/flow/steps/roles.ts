@@ -1,6 +1,6 @@
 import { withLocalDirectory } from '../../directory/client.ts';
 import { allowProbes } from '../../directory/identity.ts';
-import { recordRole, recordServer } from '../../directory/masters.ts';
+import { recordRole, recordServer, removeRole, removeServer } from '../../directory/masters.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
@@ -25,5 +25,41 @@ export function firstRoles(host: Host, site: Site): Step {
     },
     // The entries go with the instance.
     undo: async () => {},
+  };
+}
+
+/** Records a server that joined. */
+export function serverRecord(host: Host, site: Site): Step {
+  const instance = directoryOf(site);
+  return {
+    id: 'server-record',
+    title: 'Record the server in the directory',
+    done: async () => false,
+    apply: () =>
+      withLocalDirectory(host, instance, (directory) =>
+        recordServer(directory, instance.suffix, site.hostname),
+      ),
+    undo: () =>
+      withLocalDirectory(host, instance, (directory) =>
+        removeServer(directory, instance.suffix, site.hostname),
+      ),
+  };
+}
+
+/** Records that a server that joined has a CA. */
+export function caRole(host: Host, site: Site): Step {
+  const { suffix, name } = directoryOf(site);
+  return {
+    id: 'ca-role',
+    title: 'Record the CA of the server in the directory',
+    done: async () => false,
+    async apply() {
+      const { serial } = await tokenAnswers(host, site.token);
+      await withLocalDirectory(host, { name }, (directory) =>
+        recordRole(directory, suffix, site.hostname, 'CA', { tokenSerial: serial }),
+      );
+    },
+    undo: () =>
+      withLocalDirectory(host, { name }, (directory) => removeRole(directory, suffix, site.hostname, 'CA')),
   };
 }

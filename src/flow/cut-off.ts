@@ -1,0 +1,129 @@
+/** Taking a server out of the replication of a suffix, so that its peers keep nothing of it. */
+import { agreementFor, agreementsOf, removeAgreement } from '../directory/agreement.ts';
+import { type Directory, withLocalDirectory } from '../directory/client.ts';
+import { removeIdentity } from '../directory/identity.ts';
+import { shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
+import { proveReplication } from '../directory/replication-proof.ts';
+import { cleanRuv } from '../directory/ruv.ts';
+import { failure, isInterruption, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { joinExpiry } from './join.ts';
+import type { Peers } from './peers.ts';
+import { directoryOf, type JoinedSite } from './site.ts';
+
+/** What is cut. */
+export interface Cut {
+  suffix: string;
+  /** The peer that became a supplier only for this server, and is to be none again when nobody else needs it. */
+  unmakeAt?: string | undefined;
+  /** Whether the peers are to forget this server's identity as well: it is the last suffix that it shares with them. */
+  forget: boolean;
+}
+
+/**
+ * Cuts the server on this host off from all its peers in one suffix: agreements and accounts on both sides, and its
+ * replica id in their RUV. What was deleted here before has reached a peer by then.
+ * @throws CapstanError `peers-not-cleaned` when a peer could not be reached, after the rest is done
+ */
+export async function cutOff(
+  host: Host,
+  site: JoinedSite,
+  peers: Peers,
+  cut: Cut,
+  line: (text: string) => void,
+): Promise<void> {
+  const here = await localEnd(host, site, cut.suffix);
+  const unreached: string[] = [];
+  let cleaned = here.id === undefined;
+  for (const peer of new Set([...here.receivers, site.supplier])) {
+    try {
+      await settle(host, site, peers, peer, cut.suffix, line);
+      await peers.at(peer, async (remote) => {
+        await removeAgreement(remote, { suffix: cut.suffix, receiver: site.hostname });
+        await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
+        if (!(await unmade(remote, peer, cut)) && !cleaned && here.id !== undefined) {
+          await cleanRuv(host, remote, cut.suffix, here.id);
+          cleaned = true;
+        }
+        if (cut.forget) await forgetIdentity(remote, site);
+      });
+    } catch (error) {
+      if (isInterruption(error)) throw error;
+      unreached.push(`${peer} (${sentenceOf(error)})`);
+    }
+  }
+  await unlessDown(() =>
+    withLocalDirectory(host, directoryOf(site), (local) => unmakeSupplier(local, cut.suffix)),
+  );
+  if (unreached.length > 0) throw notCleaned(site, unreached);
+}
+
+/** This server's side: its replica id, and whom it feeds. A directory that is down, or not there yet, tells nothing. */
+async function localEnd(host: Host, site: JoinedSite, suffix: string) {
+  const nothing = { id: undefined as number | undefined, receivers: [] as string[] };
+  const found = await unlessDown(() =>
+    withLocalDirectory(host, directoryOf(site), async (local) => ({
+      id: await supplierId(local, suffix),
+      receivers: (await agreementsOf(local))
+        .filter((one) => one.suffix === suffix)
+        .map((one) => one.receiver),
+    })),
+  );
+  return found ?? nothing;
+}
+
+/** Waits until what was written here is on the peer; where they were never joined there is nothing to wait for. */
+async function settle(
+  host: Host,
+  site: JoinedSite,
+  peers: Peers,
+  peer: string,
+  suffix: string,
+  line: (text: string) => void,
+): Promise<void> {
+  const way = { suffix, sender: site.hostname, receiver: peer };
+  await unlessDown(() =>
+    withLocalDirectory(host, directoryOf(site), async (local) => {
+      const agreement = await agreementFor(local, way);
+      if (!agreement?.lastUpdate.ok || agreement.lastUpdate.at === undefined) return;
+      await peers
+        .at(peer, (remote) => proveReplication(host, local, remote, way))
+        .catch((error: unknown) => {
+          if (isInterruption(error)) throw error;
+          line(`${peer} may not have the last changes of this server: ${sentenceOf(error)}`);
+        });
+    }),
+  );
+}
+
+/** One that has not joined yet may try again: as long as its join secret is good it is expected. */
+async function forgetIdentity(remote: Directory, site: JoinedSite): Promise<void> {
+  if (await joinExpiry(remote, site.hostname)) return;
+  await removeIdentity(remote, directoryOf(site).suffix, site.hostname);
+}
+
+/** Ends the supplying of a peer that began for this server alone. @returns whether it did */
+async function unmade(remote: Directory, peer: string, { suffix, unmakeAt }: Cut): Promise<boolean> {
+  if (unmakeAt !== peer) return false;
+  const others = (await agreementsOf(remote)).filter((one) => one.suffix === suffix);
+  if (others.length > 0) return false;
+  await unmakeSupplier(remote, suffix);
+  return true;
+}
+
+async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if ((error as { code?: string }).code === 'directory-unreachable') return undefined;
+    throw error;
+  }
+}
+
+function notCleaned({ hostname }: JoinedSite, unreached: readonly string[]) {
+  return failure(
+    'peers-not-cleaned',
+    `Not every server could be told that ${hostname} leaves: ${unreached.join('; ')}`,
+    `Bring them back and run the command again. When they are gone for good, go on with "capstan uninstall --force"; what is left of ${hostname} on another server is removed there with "capstan topology forget ${hostname}".`,
+  );
+}

@@ -1,0 +1,44 @@
+/** How a host that joins comes to what the server that it joins gives only to those who may. */
+import { randomBytes } from 'node:crypto';
+import { type Membership, requestMembership } from '../dogtag/membership.ts';
+import { joinUid } from '../dogtag/security-domain.ts';
+import type { Host } from '../host/host.ts';
+import { Secret } from '../secret/secret.ts';
+import { dogtagOf, type JoinedSite } from './site.ts';
+
+/** What a run joins with. */
+export interface Joining {
+  /** The CA certificate of the cluster, PEM, trusted from the first byte on. */
+  caCertificate: string;
+  /** The join secret: the password of the user that this host joins as; prepared by this very run where need be. */
+  secret(): Promise<Secret>;
+  /** What the CA issues certificates for. */
+  membership(): Promise<Membership>;
+}
+
+/**
+ * What a run joins with.
+ * @param secret gives the join secret, or prepares the one that was drawn for it; it is asked once
+ */
+export function joiningWith(
+  host: Host,
+  site: JoinedSite,
+  caCertificate: string,
+  secret: (drawn: Secret) => Promise<Secret>,
+): Joining {
+  let known: Promise<Secret> | undefined;
+  const once = () => {
+    known ??= secret(new Secret(randomBytes(24).toString('base64url'), 'join secret'));
+    return known;
+  };
+  return {
+    caCertificate,
+    secret: once,
+    async membership() {
+      const { restPath } = await dogtagOf();
+      const address = { hostname: site.supplier, caCertificate, restPath };
+      const account = { user: joinUid(site.hostname), password: await once() };
+      return requestMembership(host, address, account, site.hostname);
+    },
+  };
+}

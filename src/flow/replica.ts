@@ -1,0 +1,186 @@
+import { X509Certificate } from 'node:crypto';
+import { withRemoteDirectory } from '../directory/remote.ts';
+import { failure } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Facts, Step } from '../plan/step.ts';
+import type { Secret } from '../secret/secret.ts';
+import { explained, type Need } from './diagnose.ts';
+import type { Installation } from './installation.ts';
+import { prepareJoin } from './join.ts';
+import { type Joining, joiningWith } from './joining.ts';
+import { replicaChecks, replicaResumeChecks } from './replica-checks.ts';
+import { CA_FILE, CA_STEP, directoryOf, type JoinedSite, type Report, siteFacts } from './site.ts';
+import { keysOnToken } from './steps/authority.ts';
+import { startAtBoot } from './steps/boot.ts';
+import { cloneAuthority } from './steps/clone.ts';
+import { directoryInstance, directoryRights } from './steps/directory.ts';
+import { memberDirectoryCertificate } from './steps/directory-certificate.ts';
+import { DIRECTORY_MANAGER, joinEnded, joined } from './steps/join.ts';
+import { systemNssDatabase } from './steps/nss.ts';
+import { trustedCaCertificate } from './steps/record.ts';
+import { caReplication, domainReplication } from './steps/replication.ts';
+import { caRole, serverRecord } from './steps/roles.ts';
+import { tracking, trackingMonitored } from './steps/tracking.ts';
+
+/** What is known of a replica besides its names; kept in its journal. */
+export interface ReplicaSite extends JoinedSite {
+  /** Whether it gets a clone of the CA at once. */
+  setupCa: boolean;
+  /** The CA certificate of the cluster, PEM, trusted from the first byte on. */
+  caCertificate: string;
+}
+
+/** The secrets that a replica is made with. */
+export interface ReplicaSecrets {
+  /** The Directory Manager's: the new directory's, and without a join secret that of the server that is joined. */
+  ds: Secret;
+  /** The user PIN of the token; undefined without a CA. */
+  token: Secret | undefined;
+  /** From `capstan replica-prepare`; undefined where the Directory Manager prepares the join now. */
+  join: Secret | undefined;
+}
+
+/** What `replica-install` was asked for. */
+export interface ReplicaRequest extends ReplicaSite {
+  secrets: ReplicaSecrets;
+}
+
+/** How long a join secret is good that only its own run knows, in seconds: longer than any deadline of that run. */
+const PREPARED_HERE = 86_400;
+
+/** Joins a server to a cluster: directory, replication both ways, and a clone of the CA with the keys on the token. */
+export function replicaSteps(
+  host: Host,
+  site: ReplicaSite,
+  secrets: () => ReplicaSecrets,
+  manager: () => Secret | undefined,
+): Step[] {
+  const joining = joiningOf(host, site, secrets);
+  const directorySecret = () => ({ ds: secrets().ds });
+  const steps = [
+    systemNssDatabase(host),
+    trustedCaCertificate(site.caCertificate),
+    joined(host, site, joining, manager),
+    directoryInstance(host, site, directorySecret),
+    directoryRights(host, site),
+    memberDirectoryCertificate(host, site, joining),
+    domainReplication(host, site),
+    serverRecord(host, site),
+    ...(site.setupCa ? cloneSteps(host, site, joining, secrets) : []),
+    startAtBoot(host, site, site.setupCa),
+    ...(site.setupCa ? [trackingMonitored(host, site)] : []),
+    joinEnded(host, site, site.setupCa),
+  ];
+  return explainedSteps(host, site, secrets, steps);
+}
+
+/** The steps that make a clone of the CA on a server whose directory is part of the cluster. */
+export function cloneSteps(
+  host: Host,
+  site: JoinedSite,
+  joining: Joining,
+  secrets: () => ReplicaSecrets,
+): Step[] {
+  const cloneSecrets = () => ({ ds: secrets().ds, token: tokenPin(secrets()) });
+  return [
+    caReplication(host, site),
+    cloneAuthority(host, site, joining, cloneSecrets),
+    keysOnToken(host, site, cloneSecrets),
+    tracking(host, site),
+    caRole(host, site),
+  ];
+}
+
+/** The steps, each of which tells the true cause when it fails. */
+export function explainedSteps(
+  host: Host,
+  site: JoinedSite,
+  secrets: () => ReplicaSecrets,
+  steps: readonly Step[],
+): Step[] {
+  const patient = { site, pin: () => tokenPin(secrets()) };
+  return steps.map((step) => explained(host, patient, NEEDS[step.id] ?? ['disk'], step));
+}
+
+/** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
+const NEEDS: Readonly<Record<string, readonly Need[]>> = {
+  'directory-rights': ['disk', 'directory'],
+  'domain-replication': ['disk', 'directory'],
+  'server-record': ['disk', 'directory'],
+  'ca-replication': ['disk', 'directory'],
+  [CA_STEP]: ['disk', 'directory', 'token'],
+  'keys-on-token': ['disk', 'token'],
+  tracking: ['disk', 'token'],
+  'ca-role': ['disk', 'directory', 'token'],
+  'tracking-monitored': ['disk', 'token'],
+};
+
+function tokenPin({ token }: ReplicaSecrets): Secret {
+  if (token) return token;
+  throw failure('token-pin-missing', 'The password of the token is not known in this run.');
+}
+
+/** What the run joins with: the join secret that was given, or one that it prepares itself as Directory Manager. */
+export function joiningOf(
+  host: Host,
+  site: JoinedSite & { caCertificate: string },
+  secrets: () => ReplicaSecrets,
+): Joining {
+  return joiningWith(host, site, site.caCertificate, async (drawn) => {
+    const { join, ds } = secrets();
+    if (join) return join;
+    const as = { dn: DIRECTORY_MANAGER, password: ds };
+    const access = { hostname: site.supplier, caCertificate: site.caCertificate, as };
+    const { suffix } = directoryOf(site);
+    const { hostname, subjectBase } = site;
+    await withRemoteDirectory(host, access, (directory) =>
+      prepareJoin(directory, { suffix, subjectBase, hostname, secret: drawn, lifetime: PREPARED_HERE }),
+    );
+    return drawn;
+  });
+}
+
+/** Installs a server that joins a cluster. */
+export const replicaInstall: Installation<ReplicaRequest> = {
+  name: 'replica-install',
+  checks: replicaChecks,
+  resumeChecks: replicaResumeChecks,
+  steps(host, request) {
+    const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
+    return replicaSteps(host, request, () => request.secrets, manager);
+  },
+  facts: async (request) => replicaFacts(request),
+  report: installedReport,
+};
+
+/** The site of a replica without its secrets, for the journal. */
+export function replicaFacts(site: ReplicaSite): Facts {
+  const { setupCa, caCertificate } = site;
+  return { ...siteFacts(site), setupCa, caCertificate };
+}
+
+function installedReport(request: ReplicaRequest): Report {
+  const { hostname, token, realm, supplier, setupCa } = request;
+  const { suffix, name } = directoryOf(request);
+  return {
+    title: setupCa
+      ? `The server ${hostname} joined ${realm}, with a clone of the certificate authority on the token ${token.label}.`
+      : `The server ${hostname} joined ${realm}, without a certificate authority of its own.`,
+    facts: [
+      { name: 'Joined', value: `${supplier}, replication both ways over TLS` },
+      ...(setupCa
+        ? [
+            { name: 'CA', value: new X509Certificate(request.caCertificate).subject.replaceAll('\n', ',') },
+            { name: 'Keys', value: `those on the token ${token.label} (${token.libraryPath})` },
+            { name: 'Web interface', value: `https://${hostname}:8443/ca` },
+          ]
+        : []),
+      { name: 'Directory', value: `ldaps://${hostname} (${suffix}), instance ${name}` },
+      { name: 'CA certificate', value: CA_FILE },
+    ],
+    next: [
+      'See how it is: capstan status; how all are: capstan status --all',
+      ...(setupCa ? [] : ['Give it a certificate authority: capstan ca-add']),
+    ],
+  };
+}

@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withLocalDirectory } from '../../directory/client.ts';
+import { LDAPS_PORT } from '../../directory/instance.ts';
+import { removeAgent } from '../../dogtag/agent.ts';
+import { INSTANCE } from '../../dogtag/certificates.ts';
+import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-deployment.ts';
+import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
+import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
+import { enrollMember } from '../../dogtag/membership.ts';
+import { makeOwnAgent } from '../../dogtag/own-agent.ts';
+import { joinUid } from '../../dogtag/security-domain.ts';
+import { spawn } from '../../dogtag/spawn.ts';
+import { isInterruption, sentenceOf } from '../../errors.ts';
+import { absentPaths, removeEmptyFolder } from '../../host/files.ts';
+import type { Host } from '../../host/host.ts';
+import { moduleName } from '../../hsm/token.ts';
+import type { Step, StepReport } from '../../plan/step.ts';
+import { withPrivateFolder } from '../../secret/private-file.ts';
+import type { Secret } from '../../secret/secret.ts';
+import { addCaUser, removeCaTraces } from '../ca-users.ts';
+import type { Joining } from '../joining.ts';
+import { CA_FILE, CA_STEP, directoryOf, dogtagOf, type JoinedSite } from '../site.ts';
+import { passingSecret } from './authority.ts';
+
+/** The secrets that a clone is made with. */
+export interface CloneSecrets {
+  /** The Directory Manager's of this host. */
+  ds: Secret;
+  token: Secret;
+}
+
+/** Makes this host's CA by pkispawn, a clone of the cluster's: it uses the keys that are on the token. */
+export function cloneAuthority(
+  host: Host,
+  site: JoinedSite,
+  joining: Joining,
+  secrets: () => CloneSecrets,
+): Step {
+  return {
+    id: CA_STEP,
+    title: `Create a clone of the certificate authority, with the keys on the token ${site.token.label}`,
+    done: async () => false,
+    async apply(report) {
+      await report.remember({ newFolders: await absentPaths(sharedFolders()) });
+      await spawnClone(host, site, joining, secrets(), report);
+      await ownAgent(host, site, joining);
+    },
+    async undo(report) {
+      await stopInstance(host, INSTANCE);
+      await withLocalDirectory(host, directoryOf(site), (directory) =>
+        removeCaTraces(directory, site.hostname),
+      ).catch((error: unknown) => {
+        if (isInterruption(error)) throw error;
+        report.line(`The security domain could not be told: ${sentenceOf(error)}`);
+      });
+      await destroyCa(host, INSTANCE, report.line);
+      await removeAgent();
+      for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
+    },
+  };
+}
+
+async function spawnClone(
+  host: Host,
+  site: JoinedSite,
+  joining: Joining,
+  secrets: CloneSecrets,
+  report: StepReport,
+): Promise<void> {
+  const profile = await dogtagOf();
+  const password = await joining.secret();
+  await withPrivateFolder(async (folder) => {
+    const deployment = cloneDeployment(site, { ...secrets, join: password }, folder.path);
+    for (const part of caCloneDeployments(deployment, profile)) {
+      await spawn(host, part, report.line);
+      if (part.name !== 'configuration') {
+        await trustCloneCertificates(host, INSTANCE, site.token.label, joining.caCertificate);
+      }
+      // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
+      await sleep(1000);
+    }
+  });
+}
+
+/**
+ * What a clone is made from, its client database in `clientFolder`.
+ * @param secrets.join the password of the user that this host joins as
+ */
+export function cloneDeployment(
+  site: JoinedSite,
+  secrets: CloneSecrets & { join: Secret },
+  clientFolder: string,
+): CaCloneDeployment {
+  const { realm, hostname, caSubject, subjectBase, keySize, token, supplier } = site;
+  return {
+    ...{ realm, hostname, caSubject, subjectBase, keySize },
+    token: {
+      label: token.label,
+      libraryPath: token.libraryPath,
+      moduleName: moduleName(token.libraryPath),
+      pin: secrets.token,
+    },
+    directory: { ldapsPort: LDAPS_PORT, caFile: CA_FILE, password: secrets.ds },
+    clientDatabasePassword: passingSecret('password of the client database'),
+    clientFolder: `${clientFolder}/client`,
+    master: supplier,
+    member: { user: joinUid(hostname), password: secrets.join },
+    chainFile: CA_FILE,
+  };
+}
+
+/** Gives this host an agent of its own: the key of the first server's does not leave that server. */
+async function ownAgent(host: Host, site: JoinedSite, joining: Joining): Promise<void> {
+  const membership = await joining.membership();
+  const ca = { hostname: site.supplier, caCertificate: joining.caCertificate };
+  const user = await makeOwnAgent(host, site, (request) => enrollMember(host, ca, membership, request));
+  await withLocalDirectory(host, directoryOf(site), (directory) => addCaUser(directory, user));
+}

@@ -1,0 +1,60 @@
+import { withLocalDirectory } from '../../directory/client.ts';
+import { withRemoteDirectory } from '../../directory/remote.ts';
+import type { Host } from '../../host/host.ts';
+import type { Step } from '../../plan/step.ts';
+import type { Secret } from '../../secret/secret.ts';
+import { endJoin, undoJoin } from '../join.ts';
+import type { Joining } from '../joining.ts';
+import { peersOf } from '../peers.ts';
+import { directoryOf, type JoinedSite } from '../site.ts';
+
+/** The one who may do everything in every directory. */
+export const DIRECTORY_MANAGER = 'cn=Directory Manager';
+
+/**
+ * Makes this host known to the server that it joins, where the Directory Manager's password is at hand; with a join
+ * secret that is done already, and stays so: another try may be made with it.
+ * @param manager the password, where it is known
+ */
+export function joined(
+  host: Host,
+  site: JoinedSite,
+  joining: Joining,
+  manager: () => Secret | undefined,
+): Step {
+  const { suffix } = directoryOf(site);
+  return {
+    id: 'join',
+    title: `Make ${site.hostname} known to ${site.supplier}`,
+    done: async () => false,
+    async apply() {
+      // Whether the secret is good is known before anything is built with it.
+      await joining.membership();
+    },
+    async undo(report) {
+      const password = manager();
+      if (!password) return report.line(`${site.supplier} expects this host until its join secret ends`);
+      const access = {
+        ...{ hostname: site.supplier, caCertificate: joining.caCertificate },
+        as: { dn: DIRECTORY_MANAGER, password },
+      };
+      await withRemoteDirectory(host, access, (directory) =>
+        undoJoin(directory, { suffix, hostname: site.hostname }),
+      );
+    },
+  };
+}
+
+/** Ends the join: nobody can log in with its secret any more. */
+export function joinEnded(host: Host, site: JoinedSite, withCa: boolean): Step {
+  return {
+    id: 'join-ended',
+    title: 'Make the join secret worthless',
+    done: async () => false,
+    apply: () =>
+      withCa
+        ? withLocalDirectory(host, directoryOf(site), (directory) => endJoin(directory, site.hostname))
+        : peersOf(host, site).at(site.supplier, (directory) => endJoin(directory, site.hostname)),
+    undo: async () => {},
+  };
+}

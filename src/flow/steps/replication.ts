@@ -1,0 +1,130 @@
+import { addAgreement, changePassword, initialise } from '../../directory/agreement.ts';
+import { addBackend, removeBackend } from '../../directory/backend.ts';
+import { type Directory, withLocalDirectory } from '../../directory/client.ts';
+import { allocateReplicaId } from '../../directory/replica-id.ts';
+import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
+import { proveReplication } from '../../directory/replication-proof.ts';
+import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
+import type { Host } from '../../host/host.ts';
+import type { Step, StepReport } from '../../plan/step.ts';
+import { cutOff } from '../cut-off.ts';
+import { peersOf } from '../peers.ts';
+import { directoryOf, type JoinedSite } from '../site.ts';
+import { passingSecret } from './authority.ts';
+
+/** Replicates the domain's subtree with the server that was joined: servers, roles, the HSM record. */
+export function domainReplication(host: Host, site: JoinedSite): Step {
+  const { suffix } = directoryOf(site);
+  return replication(host, site, {
+    id: 'domain-replication',
+    title: `Replicate ${suffix} with ${site.supplier}, both ways over TLS`,
+    suffix,
+  });
+}
+
+/** Replicates the CA's subtree: certificates, requests, profiles, users. */
+export function caReplication(host: Host, site: JoinedSite): Step {
+  return replication(host, site, {
+    id: 'ca-replication',
+    title: `Replicate ${CA_SUFFIX} with ${site.supplier}, both ways over TLS`,
+    suffix: CA_SUFFIX,
+    backend: CA_BACKEND,
+  });
+}
+
+/** A suffix that this host is to supply. */
+interface Replicated {
+  id: string;
+  title: string;
+  suffix: string;
+  /** The database that is made for it, where this server has none yet. */
+  backend?: string;
+}
+
+function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
+  const instance = directoryOf(site);
+  const peers = peersOf(host, site);
+  return {
+    id: wanted.id,
+    title: wanted.title,
+    done: async () => false,
+    async apply(report) {
+      await withLocalDirectory(host, instance, (local) =>
+        peers.at(site.supplier, async (remote) => {
+          if (wanted.backend) await addBackend(local, wanted.backend, wanted.suffix);
+          await bothSupply(local, remote, site, wanted.suffix, report);
+          await feedEachOther(local, remote, site, wanted.suffix);
+          const feed = { suffix: wanted.suffix, receiver: site.hostname };
+          await initialise(host, remote, feed, report.line);
+          await proveBothWays(host, local, remote, site, wanted.suffix, report.line);
+        }),
+      );
+    },
+    async undo(report) {
+      const unmakeAt = report.facts.supplierMade === true ? site.supplier : undefined;
+      const cut = { suffix: wanted.suffix, unmakeAt, forget: !wanted.backend };
+      await cutOff(host, site, peers, cut, report.line);
+      if (wanted.backend) await removeBackend(host, instance, wanted.backend);
+    },
+  };
+}
+
+/** Gives both servers their replica ids: one for all suffixes of a server. */
+async function bothSupply(
+  local: Directory,
+  remote: Directory,
+  site: JoinedSite,
+  suffix: string,
+  report: StepReport,
+): Promise<void> {
+  const domain = directoryOf(site).suffix;
+  const idOf = async (directory: Directory) =>
+    (await supplierId(directory, suffix)) ??
+    (await supplierId(directory, domain)) ??
+    (await allocateReplicaId(remote, domain));
+  const theirs = await supplierId(remote, suffix);
+  await report.remember({ supplierMade: report.facts.supplierMade ?? theirs === undefined });
+  await makeSupplier(remote, suffix, theirs ?? (await idOf(remote)));
+  const replicaId = (report.facts.replicaId as number | undefined) ?? (await idOf(local));
+  await report.remember({ replicaId });
+  await makeSupplier(local, suffix, replicaId);
+}
+
+/** Lets each server send to the other, with passwords that nobody else ever gets to know. */
+async function feedEachOther(
+  local: Directory,
+  remote: Directory,
+  site: JoinedSite,
+  suffix: string,
+): Promise<void> {
+  const ends = [
+    { from: remote, sender: site.supplier, to: local, receiver: site.hostname },
+    { from: local, sender: site.hostname, to: remote, receiver: site.supplier },
+  ];
+  for (const { from, sender, to, receiver } of ends) {
+    const password = passingSecret(`password of ${sender} on ${receiver}`);
+    await letIn(to, { suffixes: [suffix], sender, password });
+    await changePassword(from, receiver, password);
+    await addAgreement(from, { suffix, sender, receiver, password });
+  }
+}
+
+async function proveBothWays(
+  host: Host,
+  local: Directory,
+  remote: Directory,
+  site: JoinedSite,
+  suffix: string,
+  line: (text: string) => void,
+): Promise<void> {
+  const here = site.hostname;
+  const there = site.supplier;
+  const ways = [
+    { from: remote, to: local, way: { suffix, sender: there, receiver: here } },
+    { from: local, to: remote, way: { suffix, sender: here, receiver: there } },
+  ];
+  for (const { from, to, way } of ways) {
+    const seconds = await proveReplication(host, from, to, way);
+    line(`A change on ${way.sender} is on ${way.receiver} after ${seconds.toFixed(1)} s`);
+  }
+}
