@@ -47,7 +47,7 @@ export function verdict(host: string, serial: string): Promise<string> {
   const at = fqdn(host);
   return sh(
     host,
-    `found=$(mktemp); trap 'rm $found' EXIT
+    `set -o pipefail; found=$(mktemp); trap 'rm $found' EXIT
      curl -sS --fail --max-time 20 --cacert ${CA} -H 'Accept: application/json' https://${at}:8443/ca/rest/certs/${serial} 2>/dev/null | jq -r .Encoded > $found || { echo unknown; exit; }
      openssl verify -CAfile ${CA} $found > /dev/null || { echo unverified; exit; }
      answer=$(openssl ocsp -issuer ${CA} -cert $found -CAfile ${CA} -url http://${at}:8080/ca/ocsp 2>&1) || true

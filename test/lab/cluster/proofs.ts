@@ -70,3 +70,8 @@ export async function expectReplicated(hosts: readonly string[], suffixes: reado
     }
   }
 }
+
+/** Whether the last update over every agreement was a success. */
+export function healthy(all: Record<string, string>): boolean {
+  return Object.values(all).every((one) => one.endsWith(': 0'));
+}

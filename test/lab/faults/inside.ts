@@ -32,6 +32,8 @@ export interface Strike {
 /** A command and what is done while it runs, one after another. */
 export interface Attack {
   argv: readonly string[];
+  /** The journal that the command writes, where it is not the server's own. */
+  journal?: string;
   /** Additional environment of Capstan's own process. */
   env?: Readonly<Record<string, string>>;
   strikes: readonly Strike[];
@@ -60,7 +62,6 @@ export interface Ending {
   overdue: boolean;
 }
 
-const JOURNAL = '/var/lib/capstan/server.json';
 const FOLDER = '/run/faults';
 const POLL = 2;
 
@@ -70,10 +71,13 @@ interface Entry {
   at: string;
 }
 
+const plan: Attack = JSON.parse(readFileSync(0, 'utf8'));
+const journal = plan.journal ?? '/var/lib/capstan/server.json';
+
 /** The journal's steps; none where there is no journal, or it is being created. */
 function entries(): Entry[] {
   try {
-    return JSON.parse(readFileSync(JOURNAL, 'utf8')).steps;
+    return JSON.parse(readFileSync(journal, 'utf8')).steps;
   } catch {
     return [];
   }
@@ -86,7 +90,7 @@ function stateOf(step: string): string {
 /** A number that changes with every writing of the journal, which replaces the file. */
 function version(): string {
   try {
-    const { ino, mtimeNs } = statSync(JOURNAL, { bigint: true });
+    const { ino, mtimeNs } = statSync(journal, { bigint: true });
     return `${ino} ${mtimeNs}`;
   } catch {
     return '';
@@ -172,4 +176,4 @@ async function attack({ argv, env, strikes, deadline }: Attack): Promise<Ending>
   return { ...(await ended), hits, seconds: (performance.now() - begun) / 1000, overdue };
 }
 
-tell(await attack(JSON.parse(readFileSync(0, 'utf8'))));
+tell(await attack(plan));

@@ -79,8 +79,13 @@ export function undo(blows: Blows = {}): Promise<Run> {
   return capstan(args, blows);
 }
 
-/** Runs Capstan without questions while it is struck. */
-export async function capstan(args: readonly string[], blows: Blows = {}, host = HOST): Promise<Run> {
+/** Runs Capstan without questions while it is struck; `journal` is the one that tells its steps. */
+export async function capstan(
+  args: readonly string[],
+  blows: Blows = {},
+  host = HOST,
+  journal?: string,
+): Promise<Run> {
   const folder = `${await labRootPath(LAB, host)}/run/faults`;
   await mkdir(folder, { recursive: true });
   await cp(INSIDE, `${folder}/inside.ts`);
@@ -88,6 +93,7 @@ export async function capstan(args: readonly string[], blows: Blows = {}, host =
     argv: ['capstan', ...args, '--unattended', '--output', 'json'],
     strikes: blows.strikes ?? [],
     deadline: RUN_DEADLINE,
+    ...(journal && { journal }),
     ...(blows.env && { env: blows.env }),
   };
   const ending = await attacked(attack, blows.outside ?? {}, host);

@@ -1,0 +1,185 @@
+/** The faults of a host that joins: killed, without power, cut off from the server that it joins, or from the HSM. */
+import { labHsm, labPower } from '../../../src/lab/lab.ts';
+import { cut, heal } from '../cluster/hosts.ts';
+import { inHost, LAB, machine } from '../support.ts';
+import { type Case, caseFault } from './case.ts';
+import { CA_ADD, JOINING, onServer, REPLICA, SERVER, serverIsUp } from './cluster.ts';
+import type { Context, Fault, UsualStep } from './fault.ts';
+import { killChain, killThenUndo, pointsOf, type Struck, secondsUntil, strikeAt } from './kills.ts';
+import type { Run } from './rig.ts';
+
+const CA = 'certificate-authority';
+
+/** The steps of `replica-install` and their seconds, as {@link USUAL_STEPS} has those of the first server. */
+export const REPLICA_STEPS: readonly UsualStep[] = [
+  { id: 'system-nss-database', seconds: 0.05 },
+  { id: 'ca-certificate', seconds: 0.05 },
+  { id: 'join', seconds: 1 },
+  { id: 'directory-instance', seconds: 9 },
+  { id: 'directory-rights', seconds: 0.1 },
+  { id: 'directory-certificate', seconds: 4 },
+  { id: 'domain-replication', seconds: 4 },
+  { id: 'server-record', seconds: 0.1 },
+  { id: 'ca-replication', seconds: 5 },
+  { id: 'certificate-authority', seconds: 65 },
+  { id: 'keys-on-token', seconds: 0.6 },
+  { id: 'tracking', seconds: 1.5 },
+  { id: 'ca-role', seconds: 0.2 },
+  { id: 'start-at-boot', seconds: 0.4 },
+  { id: 'tracking-monitored', seconds: 0.03 },
+  { id: 'join-ended', seconds: 0.1 },
+];
+
+/** The steps of `ca-add`. */
+export const CA_ADD_STEPS: readonly UsualStep[] = [
+  { id: 'join', seconds: 1 },
+  { id: 'ca-replication', seconds: 5 },
+  { id: 'certificate-authority', seconds: 65 },
+  { id: 'keys-on-token', seconds: 0.6 },
+  { id: 'tracking', seconds: 1.5 },
+  { id: 'ca-role', seconds: 0.2 },
+];
+
+const JOIN: Struck = { flow: REPLICA, steps: REPLICA_STEPS, prefix: 'replica-', what: 'Replica: ' };
+const ADD: Struck = { flow: CA_ADD, steps: CA_ADD_STEPS, prefix: 'ca-add-', what: 'CA added: ' };
+
+/** Seconds to put the cluster back, and for a look at both of its hosts. */
+const AROUND = 45;
+
+const whole = ({ steps }: Struck) => steps.reduce((sum, { seconds }) => sum + seconds, 0);
+
+/** One chain of kills for each step, or one for all of them. */
+function chains(struck: Struck): Fault[] {
+  return struck.steps.map(({ id, seconds }) =>
+    killChain(
+      `${struck.prefix}kill-resume/${id}`,
+      AROUND + whole(struck) + 1.5 * seconds,
+      pointsOf([{ id }]),
+      struck,
+    ),
+  );
+}
+
+/** A case in a step of the flow. */
+function within(struck: Struck, step: string, one: Omit<Case, 'flow' | 'where' | 'seconds'>): Fault {
+  const until = AROUND + secondsUntil(struck.steps, { step, moment: 'middle' });
+  const seconds = until + (one.way === 'resume' ? whole(struck) : 20);
+  const named = { name: struck.prefix + one.name, fault: struck.what + one.fault };
+  return caseFault({ ...one, ...named, flow: struck.flow, where: step, seconds });
+}
+
+/** Something is done outside in the middle of a step. */
+const outside = (struck: Struck, step: string, work: () => Promise<void>) => (_: Context) => ({
+  strikes: [strikeAt(struck.steps, { step, moment: 'middle' as const }, { outside: 'it' })],
+  outside: { it: work },
+});
+
+function powerCuts(struck: Struck): Fault[] {
+  return [CA, 'ca-replication'].flatMap((step) =>
+    (['resume', 'undo'] as const).map((way) =>
+      within(struck, step, {
+        name: `power-${way}/${step}`,
+        fault: `Power cut in the middle of a step, then --${way}`,
+        blows: outside(struck, step, () => labPower(machine, LAB, JOINING, 'kill')),
+        repair: async () => {
+          await labPower(machine, LAB, JOINING, 'on');
+        },
+        way,
+      }),
+    ),
+  );
+}
+
+/** The server that is joined is away, or the network to it: nothing of it can be cleaned until it is back. */
+function without(
+  struck: Struck,
+  name: string,
+  what: string,
+  gone: () => Promise<void>,
+  back: () => Promise<void>,
+) {
+  return [CA, 'ca-replication'].flatMap((step) => [
+    within(struck, step, {
+      name: `${name}-undo/${step}`,
+      fault: `${what} in the middle of a step; back again, then --undo`,
+      blows: outside(struck, step, gone),
+      ends: { exit: 1 },
+      repair: async (run) => [...toldItsPeer(run), ...(await returned(back))],
+      way: 'undo',
+    }),
+    within(struck, step, {
+      name: `${name}-resume/${step}`,
+      fault: `${what} in the middle of a step, --keep; back again, then --resume`,
+      options: ['--keep'],
+      blows: outside(struck, step, gone),
+      ends: { exit: 1 },
+      repair: () => returned(back),
+      way: 'resume',
+    }),
+  ]);
+}
+
+async function returned(back: () => Promise<void>): Promise<string[]> {
+  await back();
+  return serverIsUp();
+}
+
+/** What could not be taken back must be told, and stay in the journal. */
+function toldItsPeer(run: Run): string[] {
+  const failed = run.events.filter(({ type }) => type === 'undo-failed');
+  return failed.length > 0 ? [] : ['no undo failed, though the server was out of reach'];
+}
+
+function hsmAway(struck: Struck): Fault[] {
+  return (['resume', 'undo'] as const).map((way) =>
+    within(struck, CA, {
+      hsm: 'network',
+      name: `hsm-stop-${way}`,
+      fault: `HSM stopped in mid-pkispawn, --keep, started again, then --${way}`,
+      options: ['--keep'],
+      blows: outside(struck, CA, () => labHsm(machine, LAB, 'stop')),
+      ends: { exit: 1 },
+      repair: async () => {
+        await labHsm(machine, LAB, 'start');
+        // The server lost the HSM as well.
+        await inHost(SERVER, ['capstan', 'restart'], { deadline: 300 });
+        return serverIsUp();
+      },
+      way,
+    }),
+  );
+}
+
+function all(struck: Struck): Fault[] {
+  return [
+    ...chains(struck),
+    ...killThenUndo(struck.steps, struck),
+    ...powerCuts(struck),
+    ...without(
+      struck,
+      'network',
+      'Network to the server cut',
+      () => cut(SERVER, JOINING),
+      () => heal(SERVER, JOINING),
+    ),
+    ...without(
+      struck,
+      'server',
+      'Directory and CA of the server stopped',
+      async () => {
+        await onServer('systemctl stop pki-tomcatd@pki-tomcat dirsrv@EXAMPLE-TEST');
+      },
+      async () => {
+        await onServer('systemctl start dirsrv@EXAMPLE-TEST pki-tomcatd@pki-tomcat');
+      },
+    ),
+    ...hsmAway(struck),
+  ];
+}
+
+/** Every fault of replicas, in an order that needs few fresh hosts. */
+export function replicaFaults(): Fault[] {
+  const list = [...all(JOIN), ...all(ADD)];
+  const network = (fault: Fault) => fault.name.includes('hsm-');
+  return [...list.filter((fault) => !network(fault)), ...list.filter(network)];
+}
