@@ -33,9 +33,11 @@ await script(async () => {
   // What the lab tests share takes the lab's name from here.
   process.env.CAPSTAN_TEST_LAB = lab;
   const { allFaults, stepFaults, USUAL_STEPS } = await import('../test/lab/faults/catalog.ts');
+  const { replicaFaults, replicaStepFaults } = await import('../test/lab/faults/replicas.ts');
   const wanted = (name: string) => only?.some((one) => name === one || name.startsWith(`${one}/`)) ?? true;
-  const faults = allFaults(USUAL_STEPS).filter(({ name }) => wanted(name));
-  faults.push(...stepFaults(USUAL_STEPS).filter(({ name }) => only?.includes(name)));
+  const faults = [...allFaults(USUAL_STEPS), ...replicaFaults()].filter(({ name }) => wanted(name));
+  const parts = [...stepFaults(USUAL_STEPS), ...replicaStepFaults()];
+  faults.push(...parts.filter(({ name }) => only?.includes(name)));
   if (list) {
     for (const { name, seconds } of faults)
       console.log(`${name.padEnd(50)} ${seconds.toFixed(0).padStart(5)} s`);

@@ -36,9 +36,10 @@ export interface Struck {
   what: string;
 }
 
-/** One kill before an undo, for each point. */
+/** One kill before an undo, for each point; of another flow than the first server's in the middle of each step. */
 export function killThenUndo(steps: readonly UsualStep[], struck?: Struck): Fault[] {
-  return pointsOf(steps).map((point) =>
+  const points = pointsOf(steps).filter(({ moment }) => !struck || moment === 'middle');
+  return points.map((point) =>
     caseFault({
       ...(struck && { flow: struck.flow }),
       name: `${struck?.prefix ?? ''}kill-undo/${point.step}/${point.moment}`,

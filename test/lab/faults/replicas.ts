@@ -48,8 +48,14 @@ const AROUND = 45;
 
 const whole = ({ steps }: Struck) => steps.reduce((sum, { seconds }) => sum + seconds, 0);
 
-/** One chain of kills for each step, or one for all of them. */
-function chains(struck: Struck): Fault[] {
+/** One run that is killed in every step, and resumed after each kill. */
+function longChain(struck: Struck): Fault {
+  const seconds = AROUND + 2 * whole(struck) + 12 * struck.steps.length;
+  return killChain(`${struck.prefix}kill-resume`, seconds, pointsOf(struck.steps), struck);
+}
+
+/** The same in parts that are short enough for a sample: one a step. */
+function shortChains(struck: Struck): Fault[] {
   return struck.steps.map(({ id, seconds }) =>
     killChain(
       `${struck.prefix}kill-resume/${id}`,
@@ -150,9 +156,8 @@ function hsmAway(struck: Struck): Fault[] {
   );
 }
 
-function all(struck: Struck): Fault[] {
+function singles(struck: Struck): Fault[] {
   return [
-    ...chains(struck),
     ...killThenUndo(struck.steps, struck),
     ...powerCuts(struck),
     ...without(
@@ -179,7 +184,20 @@ function all(struck: Struck): Fault[] {
 
 /** Every fault of replicas, in an order that needs few fresh hosts. */
 export function replicaFaults(): Fault[] {
-  const list = [...all(JOIN), ...all(ADD)];
-  const network = (fault: Fault) => fault.name.includes('hsm-');
-  return [...list.filter((fault) => !network(fault)), ...list.filter(network)];
+  const list = [JOIN, ADD].flatMap((struck) => [longChain(struck), ...singles(struck)]);
+  return [...list.filter((fault) => !onNetworkHsm(fault)), ...list.filter(onNetworkHsm)];
+}
+
+/** The chains of kills of {@link replicaFaults} in parts, for `--only` and for the sample. */
+export function replicaStepFaults(): Fault[] {
+  return [JOIN, ADD].flatMap(shortChains);
+}
+
+/** What `npm test` draws from: faults of one flow on one HSM, which begin with the same cluster. */
+export function sampledReplicaFaults(): Fault[] {
+  return [...shortChains(JOIN), ...singles(JOIN).filter((fault) => !onNetworkHsm(fault))];
+}
+
+function onNetworkHsm({ name }: Fault): boolean {
+  return name.includes('hsm-');
 }
