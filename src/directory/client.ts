@@ -19,6 +19,8 @@ export interface Entry {
   dn: string;
   /** The values of an attribute, whatever its letter case; none where it is absent. */
   values(attribute: string): string[];
+  /** The same as bytes; those of an attribute with the option `;binary` are what the server sent. */
+  bytes(attribute: string): Buffer[];
 }
 
 /** A bound connection to a directory. */
@@ -231,8 +233,10 @@ function attribute([type, values]: [string, Values]): Attribute {
 
 function entryOf({ dn, ...found }: Record<string, unknown> & { dn: string }): Entry {
   const byName = new Map(Object.entries(found).map(([name, value]) => [name.toLowerCase(), value]));
+  const all = (name: string) => [byName.get(name.toLowerCase()) ?? []].flat();
   return {
     dn,
-    values: (name) => [byName.get(name.toLowerCase()) ?? []].flat().map(String),
+    values: (name) => all(name).map(String),
+    bytes: (name) => all(name).map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(String(value)))),
   };
 }

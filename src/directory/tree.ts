@@ -68,6 +68,12 @@ export async function publishCaCertificate(
   if (!added) await directory.replace(dn, { 'cACertificate;binary': [certificate] });
 }
 
+/** The CA certificates that the directory publishes, DER; several where the CA's own was renewed (FreeIPA). */
+export async function publishedCaCertificates(directory: Directory, suffix: string): Promise<Buffer[]> {
+  const entry = await directory.entry(caCertificateDn(suffix), ['cACertificate;binary']);
+  return entry?.bytes('cACertificate;binary') ?? [];
+}
+
 function nameOf(dn: string): string {
   return dn.slice('cn='.length, dn.indexOf(','));
 }
