@@ -12,10 +12,12 @@ const SECURE_PORT = 8443;
 export const PEOPLE_DN = `ou=people,${CA_SUFFIX}`;
 /** Where its groups are, with their members in `uniqueMember`. */
 export const GROUPS_DN = `ou=groups,${CA_SUFFIX}`;
+/** The security domain. */
+export const DOMAIN_DN = `ou=Security Domain,${CA_SUFFIX}`;
 /** Where the install tokens are that were given out, each with the `uid` of who asked for it. */
-export const SESSIONS_DN = `ou=sessions,ou=Security Domain,${CA_SUFFIX}`;
+export const SESSIONS_DN = `ou=sessions,${DOMAIN_DN}`;
 /** Where the CAs of the security domain are. */
-export const CA_LIST_DN = `cn=CAList,ou=Security Domain,${CA_SUFFIX}`;
+export const CA_LIST_DN = `cn=CAList,${DOMAIN_DN}`;
 
 /** The group whose members put CAs into the security domain. */
 export const DOMAIN_GROUP = `cn=Enterprise CA Administrators,${GROUPS_DN}`;

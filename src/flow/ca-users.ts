@@ -28,14 +28,18 @@ export async function removeCaTraces(directory: Directory, hostname: string): Pr
   const { entries, users } = domainTraces(hostname);
   for (const dn of entries) await directory.remove(dn);
   for (const { uid, dn } of users) {
-    const tokens = await directory
-      .entry(SESSIONS_DN, ['1.1'])
-      .then((there) =>
-        there
-          ? directory.search(SESSIONS_DN, { scope: 'one', filter: `(uid=${uid})`, attributes: ['1.1'] })
-          : [],
-      );
-    for (const token of tokens) await directory.remove(token.dn);
+    await removeInstallTokens(directory, uid);
     await removeCaUser(directory, dn);
   }
+}
+
+/** Removes the install tokens that a user asked for. Dogtag makes their container with the first one. */
+export async function removeInstallTokens(directory: Directory, uid: string): Promise<void> {
+  if (!(await directory.entry(SESSIONS_DN, ['1.1']))) return;
+  const tokens = await directory.search(SESSIONS_DN, {
+    scope: 'one',
+    filter: `(uid=${uid})`,
+    attributes: ['1.1'],
+  });
+  for (const token of tokens) await directory.remove(token.dn);
 }

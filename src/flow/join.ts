@@ -7,6 +7,7 @@ import { addIdentity, grant, managersDn, removeIdentity } from '../directory/ide
 import { clockOf, enforceLifetimes, expiringPassword, passwordExpiry } from '../directory/lifetime.ts';
 import {
   caUser,
+  DOMAIN_DN,
   DOMAIN_GROUP,
   GROUPS_DN,
   joinUid,
@@ -15,6 +16,7 @@ import {
   userDn,
 } from '../dogtag/security-domain.ts';
 import type { Secret } from '../secret/secret.ts';
+import { removeInstallTokens } from './ca-users.ts';
 import { directorySubject } from './site.ts';
 
 /** The entry above all certificates, which knows how many there are. */
@@ -76,12 +78,7 @@ export async function prepareJoin(directory: Directory, request: JoinRequest): P
  */
 export async function endJoin(directory: Directory, hostname: string): Promise<void> {
   const dn = joinUserDn(hostname);
-  const tokens = await directory.search(SESSIONS_DN, {
-    scope: 'one',
-    filter: `(uid=${joinUid(hostname)})`,
-    attributes: ['1.1'],
-  });
-  for (const token of tokens) await directory.remove(token.dn);
+  await removeInstallTokens(directory, joinUid(hostname));
   const members = (await directory.entry(DOMAIN_GROUP, ['uniqueMember']))?.values('uniqueMember') ?? [];
   const mine = members.filter((member) => member.toLowerCase() === dn.toLowerCase());
   if (mine.length > 0) await directory.take(DOMAIN_GROUP, 'uniqueMember', mine);
@@ -126,7 +123,7 @@ async function allowJoining(directory: Directory, suffix: string): Promise<void>
       `allow (read, search) ${joiners}`,
     ],
     [PEOPLE_DN, `(target = "ldap:///${user},${PEOPLE_DN}")${ALL}`, 'servers remove who has joined', remove],
-    [SESSIONS_DN, ALL, 'servers remove install tokens', remove],
+    [DOMAIN_DN, `(target = "ldap:///${SESSIONS_DN}")${ALL}`, 'servers remove install tokens', remove],
     [
       GROUPS_DN,
       '(targetattr = "uniqueMember || objectClass || cn")',
