@@ -1,7 +1,7 @@
 /**
- * Strikes installations in a lab in every way of the list, and prints how often each was survived: whether the resumed
- * server equals one that nothing befell, or the host the one it was before. Exit code 1 when one was not survived.
- * The whole list takes about two hours.
+ * Strikes installations of first servers and of replicas in a lab in every way of the list, and prints how often each
+ * was survived: whether the resumed server equals one that nothing befell, or the host the one it was before. Exit code 1
+ * when one was not survived. The whole list takes about four hours.
  *
  *   npm run faults -- [--lab NAME] [--only NAME]... [--list] [--quick] [--stop] [--built]
  *

@@ -55,16 +55,16 @@ const NOISE = [
 const BUSY_FOLDERS = new Set(['/run', '/tmp', '/dev/shm']);
 
 /** The log of the run itself, and its folder: the only thing that checks may leave behind. */
-const RUN_LOG = /^disk\/var\/log\/capstan(\/|$)|^disk\/var\/log$/;
+export const RUN_LOG = /^disk\/var\/log\/capstan(\/|$)|^disk\/var\/log$/;
 
 /**
  * Everything that can have changed on the host: what it has written since it was made (the overlay's upper layer, which
  * is all of its disk that differs from the image), its file systems in memory, and the token.
  */
-export async function snapshot(): Promise<Snapshot> {
-  const root = await labRootPath(LAB, HOST);
+export async function snapshot(host = HOST): Promise<Snapshot> {
+  const root = await labRootPath(LAB, host);
   const found = new Map<string, string>();
-  look(hostPlace(LAB, HOST).upper, 'disk', found);
+  look(hostPlace(LAB, host).upper, 'disk', found);
   for (const folder of BUSY_FOLDERS) look(join(root, folder), folder, found);
   look(labPlace(LAB).token, 'token', found);
   return found;
