@@ -125,6 +125,9 @@ function right(target: string, what: string, verbs: string, group: string): stri
   return `${target}(version 3.0; acl "Capstan: servers ${what}"; allow (${verbs}) groupdn = "ldap:///${group}";)`;
 }
 
+/** The configuration of the databases, each with a changelog below it. */
+const DATABASES_DN = 'cn=ldbm database,cn=plugins,cn=config';
+
 function localRights(suffix: string): [dn: string, aci: string][] {
   const group = managersDn(suffix);
   const classes = ['nsds5Replica', 'nsds5ReplicationAgreement', 'nsMappingTree']
@@ -143,6 +146,15 @@ function localRights(suffix: string): [dn: string, aci: string][] {
       ),
     ],
     [REPLICATION_ACCOUNTS_DN, right(ALL, 'manage the accounts of replication', 'all', group)],
+    [
+      DATABASES_DN,
+      right(
+        `(target = "ldap:///cn=changelog,cn=*,${DATABASES_DN}")(targetattr = "nsslapd-changelogmaxage || cn || objectClass")`,
+        'trim the changelog',
+        'read, search, write',
+        group,
+      ),
+    ],
     ['cn=tasks,cn=config', right(cleaning + ALL, 'clean the RUV', 'add, read, search', group)],
   ];
 }
