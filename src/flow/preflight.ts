@@ -268,7 +268,7 @@ async function checkResources(): Promise<string> {
   const memory = memoryBytes();
   const full: string[] = [];
   for (const folder of GROWING) {
-    const free = await freeBytes(await nearest(folder));
+    const free = await freeBytes(await nearestFolder(folder));
     if (free < NEEDED_DISK) full.push(`${folder} (${gib(free)})`);
   }
   const failures = [
@@ -296,8 +296,8 @@ async function checkResources(): Promise<string> {
 }
 
 /** The folder, or the nearest above it that exists. */
-async function nearest(folder: string): Promise<string> {
-  return (await pathExists(folder)) ? folder : nearest(dirname(folder));
+export async function nearestFolder(folder: string): Promise<string> {
+  return (await pathExists(folder)) ? folder : nearestFolder(dirname(folder));
 }
 
 /** A clock before the birth of this very program is wrong, and every certificate would be too. */

@@ -49,7 +49,7 @@ export async function possesses(
 }
 
 /** The RSA modulus of a certificate, in hex without leading zeros; undefined for other keys. */
-function modulusOf(certificate: X509Certificate): string | undefined {
+export function modulusOf(certificate: X509Certificate): string | undefined {
   const { n } = certificate.publicKey.export({ format: 'jwk' });
   return n && Buffer.from(n, 'base64url').toString('hex').replace(/^0+/, '');
 }

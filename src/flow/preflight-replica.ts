@@ -1,0 +1,281 @@
+/** What a host and the cluster that it joins must be like for each other; all known before anything changes. */
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { HsmRecord } from '../directory/record.ts';
+import { CA_SIGNING_NICKNAME, CA_TOKEN_NICKNAMES } from '../dogtag/certificates.ts';
+import { atLeast, formatVersion, type Version } from '../dogtag/version.ts';
+import { type CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
+import { addressesOf, freeBytes } from '../host/facts.ts';
+import type { Host } from '../host/host.ts';
+import { within } from '../host/wait.ts';
+import { inspectToken } from '../hsm/inspect.ts';
+import { type KeyFinding, lookForKeys } from '../hsm/possession.ts';
+import { quoted } from '../names/quoted.ts';
+import { dnOfLines } from '../names/x500.ts';
+import type { Check } from '../plan/step.ts';
+import type { Secret } from '../secret/secret.ts';
+import type { Cluster } from './cluster.ts';
+import { nearestFolder, sentenceOfToken } from './preflight.ts';
+import { dogtagOf, PKI_USER, type TokenChoice } from './site.ts';
+import { onToken } from './token.ts';
+
+/** What the checks are about. */
+export interface Joiner {
+  /** The fully qualified name of this host. */
+  hostname: string;
+  cluster: Cluster;
+  /** The token and its user PIN; undefined for a server that gets no CA. */
+  token: { choice: TokenChoice; pin: Secret } | undefined;
+}
+
+/** Seconds by which two clocks may differ: more, and certificates are not valid yet, and 389-ds mistakes the order of changes. */
+const LARGEST_SKEW = 60;
+/** LDAPS, and the CA's HTTP and HTTPS. */
+const PORTS = [636, 8080, 8443];
+/** Seconds until a TCP connection is given up: enough for three SYNs (tcp(7)). */
+const CONNECT_SECONDS = 8;
+const KIB = 1024;
+/** A certificate with its request and indexes in the databases, and once more in the changelog while it is copied. */
+const BYTES_OF_CERTIFICATE = 64 * KIB;
+
+/** Everything about the cluster that can be known before the first change on a host that joins it. */
+export function clusterChecks(host: Host, joiner: Joiner): Check[] {
+  const { cluster, hostname, token } = joiner;
+  const { server } = cluster;
+  return [
+    {
+      id: 'membership',
+      title: `${hostname} is no server of the cluster yet`,
+      run: async () => checkMembership(joiner),
+    },
+    { id: 'releases', title: `Dogtag is not older than on ${server}`, run: () => checkReleases(cluster) },
+    {
+      id: 'clocks',
+      title: `The clocks of this host and ${server} agree`,
+      run: async () => checkClocks(cluster),
+    },
+    {
+      id: 'way-there',
+      title: `The ports of ${server} can be reached from here`,
+      run: () => checkWayThere(host, server),
+    },
+    { id: 'room', title: 'There is room for the data of the cluster', run: () => checkRoom(cluster) },
+    ...(token
+      ? [
+          {
+            id: 'token',
+            title: `The token ${token.choice.label} holds the keys of the cluster`,
+            run: () => checkToken(host, cluster, token),
+          },
+        ]
+      : []),
+  ];
+}
+
+/**
+ * The token of the cluster, as this host reaches it: the name is the recorded one, the library may be another here.
+ * @param given what the command line names
+ * @throws CapstanError `token-name-differs`
+ */
+export function tokenOfCluster(
+  record: HsmRecord,
+  given: { tokenName?: string | undefined; libraryPath?: string | undefined },
+): TokenChoice {
+  const { tokenName, libraryPath = record.libraryPath } = given;
+  if (tokenName === undefined || tokenName === record.tokenName)
+    return { label: record.tokenName, libraryPath };
+  throw refusal(
+    'token-name-differs',
+    `The keys of the cluster are on the token ${quoted(record.tokenName)}; ${quoted(tokenName)} (--token-name) is another one. A cluster has one token: keys on different ones cannot be mixed.`,
+    'Leave --token-name out. --library-path may name the library of this host, where it lies elsewhere.',
+  );
+}
+
+function checkMembership({ hostname, cluster }: Joiner): string {
+  const known = cluster.servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
+  if (!known)
+    return `${cluster.servers.length} servers: ${cluster.servers.map((one) => one.hostname).join(', ')}`;
+  const roles = known.roles.map(({ name }) => name).join(', ');
+  throw refusal(
+    'server-exists',
+    `${hostname} is recorded as a server of ${cluster.domain} already${roles ? `, with the roles ${roles}` : ''}.`,
+    `If it is gone for good, have the cluster forget it: "capstan topology forget ${hostname}" on ${cluster.server}.`,
+  );
+}
+
+async function checkReleases(cluster: Cluster): Promise<string> {
+  const { version } = await dogtagOf();
+  requireNotOlder(version, cluster);
+  return `${formatVersion(version)} here, ${formatVersion(cluster.dogtag)} there`;
+}
+
+/**
+ * A newer release may join: that is how a cluster is brought to one. An older one would not know what the newer ones
+ * put into the data that they share (FreeIPA has the same rule).
+ * @throws CapstanError `dogtag-older`
+ */
+export function requireNotOlder(here: Version, { server, dogtag }: Pick<Cluster, 'server' | 'dogtag'>): void {
+  if (atLeast([here[0], here[1], 0], [dogtag[0], dogtag[1], 0])) return;
+  throw refusal(
+    'dogtag-older',
+    `Dogtag PKI ${formatVersion(here)} of this host is older than ${formatVersion(dogtag)} of ${server}.`,
+    `Install Dogtag PKI ${dogtag[0]}.${dogtag[1]} or newer.`,
+  );
+}
+
+/** @throws CapstanError `clock-skew` */
+function checkClocks({ server, clockSkew }: Cluster): string {
+  requireSameTime(server, clockSkew);
+  return clockSkew === 0 ? 'less than a second apart' : `${Math.abs(clockSkew)} s apart`;
+}
+
+/**
+ * Refuses a clock that differs by {@link LARGEST_SKEW} seconds or more.
+ * @param skew seconds that the server's clock is ahead
+ * @throws CapstanError `clock-skew`
+ */
+export function requireSameTime(server: string, skew: number): void {
+  if (Math.abs(skew) < LARGEST_SKEW) return;
+  throw refusal(
+    'clock-skew',
+    `The clock of this host is ${Math.abs(skew)} s ${skew > 0 ? 'behind' : 'ahead of'} that of ${server}; less than ${LARGEST_SKEW} s are needed.`,
+    'Have both set their clocks by a time server.',
+  );
+}
+
+async function checkWayThere(host: Host, server: string): Promise<string> {
+  const [address] = await addressesOf(host, server);
+  if (!address) {
+    throw refusal(
+      'server-unresolvable',
+      `The name ${server} does not resolve here.`,
+      'Add it to the DNS or to /etc/hosts.',
+    );
+  }
+  const closed: string[] = [];
+  for (const port of PORTS) {
+    const flaw = await wayTo(host, address, port);
+    if (flaw) closed.push(`${port} (${flaw})`);
+  }
+  if (closed.length === 0)
+    return `TCP ${PORTS.join(', ')} of ${address}; ${server} must reach this host at TCP 636`;
+  throw refusal(
+    'ports-unreachable',
+    `${server} (${address}) cannot be reached at TCP ${closed.join(', ')}.`,
+    'Open the ports in the firewalls between the hosts, both ways: 636, 8080, 8443.',
+  );
+}
+
+/**
+ * Tries a TCP connection, and sends nothing.
+ * @returns undefined where it stands, else why not: the code of the system's error, or `silent`
+ * @throws CapstanError `interrupted`
+ */
+export async function wayTo(host: Host, address: string, port: number): Promise<string | undefined> {
+  const socket = connect({ host: address, port });
+  const hurried = { ...host, deadlines: { ...host.deadlines, ldap: CONNECT_SECONDS } };
+  try {
+    await within(hurried, 'ldap', `TCP ${port} of ${address}`, () => once(socket, 'connect'));
+    return undefined;
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    return code === 'deadline-passed' || code === 'ETIMEDOUT' ? 'silent' : code || sentenceOf(error);
+  } finally {
+    socket.on('error', () => {});
+    socket.destroy();
+  }
+}
+
+/** The databases of the directory grow to what they are on the server. */
+async function checkRoom({ certificates }: Cluster): Promise<string | undefined> {
+  if (certificates === undefined) return undefined;
+  const folder = await nearestFolder('/var/lib/dirsrv');
+  const [free, needed] = [await freeBytes(folder), certificates * BYTES_OF_CERTIFICATE];
+  if (free >= needed) return `${certificates} certificates, at most ${mib(needed)}; ${mib(free)} are free`;
+  throw refusal(
+    'disk-too-small',
+    `The ${certificates} certificates of the cluster need ${mib(needed)}; ${folder} has ${mib(free)} left.`,
+    'Make room on this file system.',
+  );
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / KIB ** 2)} MiB`;
+}
+
+async function checkToken(
+  host: Host,
+  cluster: Cluster,
+  { choice, pin }: { choice: TokenChoice; pin: Secret },
+): Promise<string> {
+  const request = { ...choice, pin, user: PKI_USER, keySizes: [cluster.keySize], nicknames: [] };
+  // A PIN that is refused is refused here, and not tried again.
+  const inspection = await inspectToken(host, request);
+  await requirePossession(host, cluster, choice, pin, inspection.token.serial);
+  return `signed with all ${CA_TOKEN_NICKNAMES.length} keys, ${await sentenceOfToken(inspection)}`;
+}
+
+/**
+ * Has the token sign with each of the CA's keys: with the CA's own, verified by the certificate in the directory, and
+ * with the others, verified by those certificates on the token that this CA issued.
+ * @throws PreflightError with `token-differs`, `keys-missing`; and what Module throws
+ */
+async function requirePossession(
+  host: Host,
+  { caCertificate, tokenSerials }: Cluster,
+  choice: TokenChoice,
+  pin: Secret,
+  serial: string,
+): Promise<void> {
+  const ca = new X509Certificate(caCertificate);
+  const sought = CA_TOKEN_NICKNAMES.map((nickname) =>
+    nickname === CA_SIGNING_NICKNAME ? { nickname, certificate: ca.raw } : { nickname },
+  );
+  const findings = await onToken(host, choice, pin, (module, slot) => lookForKeys(module, slot, sought, ca));
+  const found = possessionRefusal(choice, serial, tokenSerials, findings);
+  if (found) throw new PreflightError([found]);
+}
+
+/**
+ * The refusal of a token that does not hold all keys of the cluster; undefined where it does.
+ * @param serial of this host's token
+ * @param serials of the token as the servers of the cluster saw it
+ */
+export function possessionRefusal(
+  { label, libraryPath }: TokenChoice,
+  serial: string,
+  serials: readonly string[],
+  findings: readonly KeyFinding[],
+): CapstanError | undefined {
+  const missing = findings.filter(({ state }) => state !== 'possessed');
+  if (missing.length === 0) return undefined;
+  const list = missing.map(sentenceOfFinding).join('; ');
+  if (missing.length === findings.length && serials.length > 0 && !serials.includes(serial)) {
+    return refusal(
+      'token-differs',
+      `The token ${quoted(label)} of ${libraryPath} is another one than that of the cluster: its serial number is ${serial}, the cluster's ${serials.join(' or ')}, and it holds none of the keys (${list}).`,
+      'Connect this host to the HSM of the cluster. For SoftHSM without shared storage: "capstan token export" there, "capstan token import" here.',
+    );
+  }
+  return refusal(
+    'keys-missing',
+    `The token ${quoted(label)} (serial number ${serial}) does not hold all keys of the cluster: ${list}.`,
+    'All servers need the same keys: check which partition of the HSM this host is connected to, and that it was replicated as a whole.',
+  );
+}
+
+function sentenceOfFinding(finding: KeyFinding): string {
+  const words = {
+    possessed: 'signs',
+    'no-certificate': 'neither certificate nor key are there',
+    'foreign-certificate':
+      finding.state === 'foreign-certificate'
+        ? `the certificate is not of this CA but of ${dnOfLines(finding.issuer)}`
+        : '',
+    'no-key': 'the private key is missing',
+    'other-key': 'the private key does not belong to the certificate',
+  } as const;
+  return `${finding.nickname}: ${words[finding.state]}`;
+}
