@@ -22,6 +22,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/status.ts'),
   },
   {
+    name: 'topology',
+    summary: 'show and change which servers send their changes to which others',
+    load: () => import('./commands/topology.ts'),
+  },
+  {
     name: 'restart',
     summary: 'bring a stopped server back, or one whose CA lost its HSM',
     load: () => import('./commands/restart.ts'),

@@ -1,8 +1,11 @@
 import { Command, Option } from 'commander';
 import type { CertificateFinding, Finding, Status } from '../../src/flow/status.ts';
+import type { ClusterStatus } from '../../src/flow/status-all.ts';
 import { type DeadlineValues, deadlineOptions } from '../options/deadline.ts';
 import { withHost } from '../session.ts';
 import { tableLines } from '../view/table.ts';
+import { cleanLine } from '../view/text.ts';
+import { topologyLines } from '../view/topology.ts';
 
 const HELP_TAIL = `
 What is looked at: the services and whether they start at boot; the token, without a
@@ -10,6 +13,12 @@ login; the CA, which must answer, know its certificate profiles and make a signa
 with a key on the HSM; the directory over verified LDAPS; the HSM record; and each
 system certificate with its token, its tracking by certmonger and its expiry. Nothing
 is changed. What is down is brought back by "capstan restart".
+
+With --all every server of the cluster is asked at the same time: its directory over
+LDAPS, as the server on this host; its CA for its state and for a signature; and how far
+each has what the others have. However many are silent, that takes half a minute and a
+few seconds; --deadline cluster=SECONDS changes it. The full look at one server's
+services, token and certificates is "capstan status" on that server.
 
 Exit codes: 0 all is well, 1 something is unwell or there is no server,
 130 interrupted.`;
@@ -20,15 +29,33 @@ export function command(): Command {
     .description(
       'Shows how the server on this host is: services, CA, directory, HSM record and certificates.',
     )
+    .option('--all', 'ask every server of the cluster, and draw which feeds which')
     .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'));
   return deadlineOptions(status)
     .addHelpText('after', HELP_TAIL)
-    .action(async ({ output, ...deadlines }: DeadlineValues & { output: 'table' | 'json' }) => {
-      const { serverStatus } = await import('../../src/flow/status.ts');
-      const status = await withHost(serverStatus, deadlines);
-      process.stdout.write(output === 'json' ? `${JSON.stringify(status)}\n` : `${statusText(status)}\n`);
-      process.exitCode = status.well ? 0 : 1;
+    .action(async ({ output, all, ...deadlines }: Values) => {
+      const json = output === 'json';
+      const { well, text } = all ? await askAll(deadlines, json) : await askHere(deadlines, json);
+      process.stdout.write(`${text}\n`);
+      process.exitCode = well ? 0 : 1;
     });
+}
+
+interface Values extends DeadlineValues {
+  output: 'table' | 'json';
+  all?: boolean;
+}
+
+async function askHere(deadlines: DeadlineValues, json: boolean) {
+  const { serverStatus } = await import('../../src/flow/status.ts');
+  const status = await withHost(serverStatus, deadlines);
+  return { well: status.well, text: json ? JSON.stringify(status) : statusText(status) };
+}
+
+async function askAll(deadlines: DeadlineValues, json: boolean) {
+  const { clusterStatus } = await import('../../src/flow/status-all.ts');
+  const status = await withHost(clusterStatus, deadlines);
+  return { well: status.well, text: json ? JSON.stringify(status) : clusterText(status) };
 }
 
 /** The status as tables for a person. */
@@ -51,8 +78,28 @@ export function statusText({ hostname, realm, well, findings, next }: Status): s
       ]),
       ['', 'certificate', 'token', 'serial', 'expires', 'tracking'],
     ),
-    ...(next.length > 0 ? ['', 'Next:', ...next.map((step, index) => `  ${index + 1}. ${step}`)] : []),
+    ...nextLines(next),
   ].join('\n');
+}
+
+/** The status of a cluster as a drawing and tables for a person. */
+export function clusterText(status: ClusterStatus): string {
+  const { hostname, realm, well, servers, next } = status;
+  const findings = servers.flatMap((server) =>
+    server.findings.map((one) => [mark(one), server.hostname, one.name, cleanLine(one.detail)]),
+  );
+  return [
+    `${realm}, seen from ${hostname}: ${well ? 'all is well' : 'something is unwell'}`,
+    '',
+    ...topologyLines(status),
+    '',
+    ...tableLines(findings, ['', 'server', 'what', 'found']),
+    ...nextLines(next),
+  ].join('\n');
+}
+
+function nextLines(next: readonly string[]): string[] {
+  return next.length > 0 ? ['', 'Next:', ...next.map((step, index) => `  ${index + 1}. ${step}`)] : [];
 }
 
 function row(finding: Finding): string[] {

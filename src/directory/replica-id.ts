@@ -2,7 +2,7 @@
 import { failure } from '../errors.ts';
 import type { Directory } from './client.ts';
 import { replicaIdDn } from './identity.ts';
-import { parseRuv } from './ruv.ts';
+import { replicasOf } from './ruv.ts';
 
 /** The last id of a server that takes changes (389-ds, slapi-plugin.h; 65535 is for those that only receive). */
 const LAST_ID = 65_534;
@@ -47,14 +47,9 @@ export function nextId(counter: number, used: ReadonlySet<number>): number {
 
 /** The ids that suppliers of any suffix have or had, as this server knows them. */
 async function idsInUse(directory: Directory): Promise<Set<number>> {
-  const replicas = await directory.search('cn=mapping tree,cn=config', {
-    scope: 'sub',
-    filter: '(objectClass=nsDS5Replica)',
-    attributes: ['nsDS5ReplicaId', 'nsds50ruv'],
-  });
-  const ids = replicas.flatMap((replica) => [
-    ...replica.values('nsDS5ReplicaId').map(Number),
-    ...parseRuv(replica.values('nsds50ruv')).elements.map((element) => element.id),
+  const ids = (await replicasOf(directory)).flatMap(({ id, ruv }) => [
+    id,
+    ...ruv.elements.map((element) => element.id),
   ]);
   return new Set(ids);
 }

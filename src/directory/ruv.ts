@@ -72,6 +72,30 @@ export async function ruvOf(directory: Directory, suffix: string): Promise<Ruv |
   return entry && parseRuv(entry.values('nsds50ruv'));
 }
 
+/** A suffix that a server supplies. */
+export interface Replica {
+  suffix: string;
+  /** The replica id of the server. */
+  id: number;
+  ruv: Ruv;
+}
+
+/** The suffixes that the instance supplies, with what it has of each. */
+export async function replicasOf(directory: Directory): Promise<Replica[]> {
+  const entries = await directory.search('cn=mapping tree,cn=config', {
+    scope: 'sub',
+    filter: '(objectClass=nsDS5Replica)',
+    attributes: ['nsDS5ReplicaRoot', 'nsDS5ReplicaId', 'nsds50ruv'],
+  });
+  return entries
+    .map((entry) => ({
+      suffix: entry.values('nsDS5ReplicaRoot')[0] ?? '',
+      id: Number(entry.values('nsDS5ReplicaId')[0]),
+      ruv: parseRuv(entry.values('nsds50ruv')),
+    }))
+    .toSorted((one, other) => one.suffix.localeCompare(other.suffix));
+}
+
 /** What one server misses of the changes of one supplier. */
 export interface Lag {
   /** The replica id of the supplier. */

@@ -38,6 +38,8 @@ export const DEADLINES = {
   replication: { seconds: 120, what: 'a change in the directory, until it arrives on another server' },
   // 6 s. Every server of the cluster takes part, and 389-ds waits for those that are slow.
   'ruv-clean': { seconds: 120, what: 'the cluster, until it has forgotten a server that is gone' },
+  // 0.6 s. Servers are asked at the same time, so that many silent ones cost no more than one.
+  cluster: { seconds: 30, what: 'all that one server of the cluster is asked about itself' },
   // 0.3 s; Tomcat compiles a page when it is first asked for.
   http: { seconds: 30, what: 'one public page of the CA' },
   // 5.9 s for the first of a new CA; a signature by a slow HSM is part of some.

@@ -4,7 +4,7 @@ import type { Entry } from '../../../src/directory/client.ts';
 
 function entry(attributes: Record<string, string>): Entry {
   const byName = new Map(Object.entries(attributes).map(([name, value]) => [name.toLowerCase(), value]));
-  return { dn: '', values: (name) => [byName.get(name.toLowerCase()) ?? []].flat() };
+  return { dn: '', values: (name) => [byName.get(name.toLowerCase()) ?? []].flat(), bytes: () => [] };
 }
 
 describe('a status', () => {

@@ -32,6 +32,7 @@ function drawnFrom(counters: string[], taken: string[][]): Directory {
   const entry = (attributes: Record<string, string[]>): Entry => ({
     dn: '',
     values: (name) => attributes[name] ?? [],
+    bytes: () => [],
   });
   let current = counters.shift();
   return {

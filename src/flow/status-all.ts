@@ -1,0 +1,103 @@
+/** How all servers of the cluster are: what `capstan status --all` asks. */
+import { checkSignature, checkStatus } from '../dogtag/health.ts';
+import { sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { dogtagOf } from './site.ts';
+import type { Finding } from './status.ts';
+import {
+  askOne,
+  type Cluster,
+  clusterOf,
+  isWell,
+  readTopology,
+  type ServerLook,
+  type Topology,
+} from './topology.ts';
+
+/** How one server is, as another one sees it. */
+export interface ServerStatus extends ServerLook {
+  well: boolean;
+  findings: Finding[];
+}
+
+/** How the cluster is, as one of its servers sees it. */
+export interface ClusterStatus extends Topology {
+  /** The server that asked. */
+  hostname: string;
+  realm: string;
+  well: boolean;
+  servers: ServerStatus[];
+  /** What to do about what is unwell, as instructions to a person. */
+  next: string[];
+}
+
+/**
+ * Asks every server at the same time how it is: its directory and its agreements over LDAPS, its CA for a signature.
+ * Nothing is changed. However many are silent, it takes the deadline `cluster` and a few seconds.
+ * @throws CapstanError `not-root`, `not-installed`, `servers-unknown`, `command-failed`, `interrupted`
+ */
+export async function clusterStatus(host: Host): Promise<ClusterStatus> {
+  const cluster = await clusterOf(host);
+  const [topology, authorities] = await Promise.all([
+    readTopology(host, cluster),
+    Promise.all(cluster.servers.map((server) => authority(host, cluster, server))),
+  ]);
+  const servers = topology.servers.map((server, index) => {
+    const findings = [directory(server), ...(authorities[index] ?? [])];
+    return { ...server, findings, well: findings.every(({ well }) => well) };
+  });
+  const well = isWell(topology) && servers.every((server) => server.well);
+  const { hostname, realm } = cluster.site;
+  return { ...topology, hostname, realm, well, servers, next: nextSteps(servers, topology) };
+}
+
+function directory({ problem, replicaId }: ServerLook): Finding {
+  const detail = problem ?? (replicaId === undefined ? 'answers' : `answers, replica ${replicaId}`);
+  return { area: 'directory', name: 'LDAPS', well: problem === undefined, detail };
+}
+
+/** What a server with a CA says when it is asked for its state and for a signature. */
+async function authority(
+  host: Host,
+  { caCertificate }: Cluster,
+  { hostname, roles }: Cluster['servers'][number],
+): Promise<Finding[]> {
+  if (!roles.some(({ name, enabled }) => name === 'CA' && enabled)) return [];
+  const finding = async (name: string, look: (host: Host) => Promise<string>): Promise<Finding> => {
+    try {
+      return { area: 'ca', name, well: true, detail: await askOne(host, hostname, look) };
+    } catch (error) {
+      if (host.signal.aborted) throw error;
+      return { area: 'ca', name, well: false, detail: sentenceOf(error) };
+    }
+  };
+  // A server without a CA has no Dogtag to tell how the others speak; those of a cluster are of one release.
+  const profile = await dogtagOf().catch(() => ({ statusFormat: 'xml' }) as const);
+  return Promise.all([
+    finding('CA status', (bounded) => checkStatus(bounded, hostname, profile)),
+    finding('CA signature', (bounded) => checkSignature(bounded, hostname, caCertificate)),
+  ]);
+}
+
+function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology): string[] {
+  const unwell = servers.filter((server) => !server.well).map(({ hostname }) => hostname);
+  const broken = feeds.filter(
+    ({ well, sender, receiver }) => !well && ![sender, receiver].some((name) => unwell.includes(name)),
+  );
+  const cut = parts.find((one) => one.parts.length > 1);
+  const [one, other] = cut?.parts ?? [];
+  return [
+    ...unwell.map((hostname) => `Run "capstan status" on ${hostname}.`),
+    ...(broken.some(({ state }) => state === 'uninitialised')
+      ? [
+          'A server with other data has to be installed again: "capstan uninstall" and "capstan replica-install" there.',
+        ]
+      : []),
+    ...(broken.some(({ state }) => state !== 'uninitialised')
+      ? [
+          'What a server cannot send is in its /var/log/dirsrv/slapd-*/errors; servers reach each other on TCP port 636.',
+        ]
+      : []),
+    ...(one && other ? [`Connect the parts: capstan topology add ${one[0]} ${other[0]}`] : []),
+  ];
+}

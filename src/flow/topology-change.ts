@@ -1,0 +1,263 @@
+/** Making and removing the feeds between two servers of the cluster: `capstan topology add` and `remove`. */
+import { addAgreement, changePassword, removeAgreement } from '../directory/agreement.ts';
+import type { Directory } from '../directory/client.ts';
+import { letIn, shutOut } from '../directory/replication.ts';
+import { proveReplication } from '../directory/replication-proof.ts';
+import { isInterruption, refusal, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { quoted } from '../names/quoted.ts';
+import type { Listener } from '../plan/step.ts';
+import { type FeedLook, isBetween, type Link, linksOf, partsOf } from './feeds.ts';
+import type { Report } from './site.ts';
+import { passingSecret } from './steps/authority.ts';
+import { stepper } from './token-move.ts';
+import {
+  atServer,
+  type Cluster,
+  clusterOf,
+  readTopology,
+  suffixesOf,
+  suppliersOf,
+  type Topology,
+} from './topology.ts';
+
+/** What a change of the topology needs. */
+export interface TopologyChange {
+  /** The two servers as they were named: in full, or by the first part of the name. */
+  one: string;
+  other: string;
+  listen: Listener;
+}
+
+/** Two servers, what goes between them, and how all was found. */
+interface Pair {
+  cluster: Cluster;
+  topology: Topology;
+  link: Link;
+  /** The suffixes that both have. */
+  suffixes: string[];
+  /** The feeds between the two that are there. */
+  feeds: FeedLook[];
+}
+
+/**
+ * Has two servers feed each other in every suffix that both have, and proves each way by a write. What is there and well
+ * stays; what is there and does not work is made anew. What cannot be proved is taken back.
+ * @param undoSignal ends the taking back; the signal that ended the run does not
+ * @throws CapstanError `server-unknown`, `server-same`, `server-unreachable`, `replication-differs` with nothing changed;
+ *   `replication-unproven`, `directory-refused`, `interrupted`, ...
+ */
+export async function addLink(
+  host: Host,
+  { one, other, listen, undoSignal }: TopologyChange & { undoSignal: AbortSignal },
+): Promise<Report> {
+  const pair = await findPair(host, one, other);
+  requireReached(pair, 'Bring it back first: both servers have to be told.');
+  requireSameData(pair);
+  const names = pair.link.join(' and ');
+  const missing = pair.suffixes.filter((suffix) => !isFed(pair, suffix));
+  if (missing.length === 0) return report(`${names} feed each other already; nothing was changed.`, []);
+  const step = stepper(host, listen, [
+    ['feeds', `Have ${names} feed each other: ${missing.join(', ')}`],
+    ['proof', 'Prove each way by a write'],
+  ]);
+  try {
+    await step('feeds', () => bothEnds(host, pair, (ends) => feed(ends, pair, missing)));
+    const facts = await step('proof', () => bothEnds(host, pair, (ends) => prove(host, ends, missing)));
+    return report(`${names} feed each other.`, facts);
+  } catch (error) {
+    const made = missing.filter((suffix) => !pair.feeds.some((feedLook) => feedLook.suffix === suffix));
+    await takeBack(host.under(undoSignal), pair, made);
+    throw error;
+  }
+}
+
+/**
+ * Ends the feeds between two servers in every suffix, on both.
+ * @param force also where it cuts the topology in parts, and where one of the two does not answer
+ * @throws CapstanError `server-unknown`, `server-same`, `server-unreachable`, `topology-cut` with nothing changed;
+ *   `directory-refused`, `interrupted`, ...
+ */
+export async function removeLink(
+  host: Host,
+  { one, other, listen, force }: TopologyChange & { force: boolean },
+): Promise<Report> {
+  const pair = await findPair(host, one, other);
+  const names = pair.link.join(' and ');
+  if (pair.feeds.length === 0) return report(`${names} do not feed each other; nothing was changed.`, []);
+  if (!force) {
+    requireReached(pair, 'With --force, only the server that answers is told.');
+    requireWhole(pair);
+  }
+  const reached = pair.link.filter((name) => problemOf(pair, name) === undefined);
+  const step = stepper(
+    host,
+    listen,
+    reached.map((name) => [name, `End what ${name} sends to the other, and takes from it`] as const),
+  );
+  for (const name of reached) await step(name, () => unlink(host, pair, name, suffixesOf(pair.cluster)));
+  const away = pair.link.filter((name) => !reached.includes(name));
+  return {
+    ...report(`${names} do not feed each other any more.`, []),
+    next: away.map(
+      (name) => `${name} did not answer and still has its side: run the command again when it is back.`,
+    ),
+  };
+}
+
+async function findPair(host: Host, one: string, other: string): Promise<Pair> {
+  const cluster = await clusterOf(host);
+  const link = [serverNamed(cluster, one), serverNamed(cluster, other)] as const;
+  if (link[0] === link[1]) {
+    throw refusal('server-same', `${link[0]} was named twice.`, 'Name two servers.');
+  }
+  const topology = await readTopology(host, cluster);
+  const suffixes = suffixesOf(cluster).filter((suffix) =>
+    link.every((name) => suppliersOf(cluster, suffix).includes(name)),
+  );
+  const feeds = topology.feeds.filter(
+    ({ sender, receiver, state }) => isBetween([sender, receiver], link) && state !== 'missing',
+  );
+  return { cluster, topology, link, suffixes, feeds };
+}
+
+/** The server that is meant: its whole name, or what comes before the first dot where only one begins so. */
+function serverNamed({ servers, site }: Cluster, name: string): string {
+  const wanted = name.toLowerCase();
+  const names = servers.map(({ hostname }) => hostname);
+  const found = names.filter(
+    (one) => one.toLowerCase() === wanted || one.toLowerCase().startsWith(`${wanted}.`),
+  );
+  if (found.length === 1 && found[0] !== undefined) return found[0];
+  throw refusal(
+    'server-unknown',
+    `${quoted(name)} is no server of ${site.domain}.`,
+    `The servers are ${names.join(', ')}.`,
+  );
+}
+
+function problemOf({ topology }: Pair, name: string): string | undefined {
+  return topology.servers.find(({ hostname }) => hostname === name)?.problem;
+}
+
+function requireReached(pair: Pair, next: string): void {
+  for (const name of pair.link) {
+    const problem = problemOf(pair, name);
+    if (problem !== undefined)
+      throw refusal('server-unreachable', `${name} does not answer: ${problem}`, next);
+  }
+}
+
+function requireSameData({ topology, feeds, link }: Pair): void {
+  const differing = feeds.find(({ state }) => state === 'uninitialised');
+  const parts = topology.parts.find((one) => one.parts.length > 1);
+  if (!differing) return;
+  throw refusal(
+    'replication-differs',
+    `${link.join(' and ')} have different data in ${differing.suffix}${parts ? ', and the topology is in parts' : ''}.`,
+    'Install the one again whose data are to go: "capstan uninstall" and "capstan replica-install" there.',
+  );
+}
+
+/** Whether both directions are there and send. */
+function isFed({ feeds }: Pair, suffix: string): boolean {
+  const own = feeds.filter((one) => one.suffix === suffix);
+  return own.length === 2 && own.every(({ state }) => state === 'well' || state === 'sending');
+}
+
+/** Refuses to cut a suffix in more parts than it is in. */
+function requireWhole({ cluster, topology, link }: Pair): void {
+  for (const suffix of suffixesOf(cluster)) {
+    const servers = suppliersOf(cluster, suffix);
+    const links = linksOf(topology.feeds, suffix);
+    const before = partsOf(servers, links);
+    const after = partsOf(
+      servers,
+      links.filter((other) => !isBetween(other, link)),
+    );
+    if (after.length <= before.length) continue;
+    const parts = after.map((part) => part.join(', ')).join(' | ');
+    throw refusal(
+      'topology-cut',
+      `Without the agreement between ${link.join(' and ')}, ${suffix} would be in ${after.length} parts: ${parts}.`,
+      'Add another one between the parts first, with "capstan topology add"; or remove it all the same with --force.',
+    );
+  }
+}
+
+/** The two directories, and what each sends to the other. */
+interface Ends {
+  from: Directory;
+  to: Directory;
+  sender: string;
+  receiver: string;
+}
+
+function bothEnds<T>(
+  host: Host,
+  { cluster, link: [one, other] }: Pair,
+  use: (ends: readonly Ends[]) => Promise<T>,
+): Promise<T> {
+  return atServer(host, cluster, one, (first) =>
+    atServer(host, cluster, other, (second) =>
+      use([
+        { from: first, to: second, sender: one, receiver: other },
+        { from: second, to: first, sender: other, receiver: one },
+      ]),
+    ),
+  );
+}
+
+/** Makes the feeds of some suffixes; those of others that are there get the new password, too. */
+async function feed(ends: readonly Ends[], { suffixes }: Pair, missing: readonly string[]): Promise<void> {
+  for (const { from, to, sender, receiver } of ends) {
+    const password = passingSecret(`password of ${sender} on ${receiver}`);
+    await letIn(to, { suffixes: missing, sender, password });
+    if (missing.length < suffixes.length) await changePassword(from, receiver, password);
+    for (const suffix of missing) await addAgreement(from, { suffix, sender, receiver, password });
+  }
+}
+
+async function prove(
+  host: Host,
+  ends: readonly Ends[],
+  suffixes: readonly string[],
+): Promise<Report['facts']> {
+  const facts: Report['facts'] = [];
+  for (const suffix of suffixes) {
+    for (const { from, to, sender, receiver } of ends) {
+      const seconds = await proveReplication(host, from, to, { suffix, sender, receiver });
+      facts.push({ name: `${suffix}, ${sender} to ${receiver}`, value: `${seconds.toFixed(1)} s` });
+    }
+  }
+  return facts;
+}
+
+async function unlink(
+  host: Host,
+  { cluster, link }: Pair,
+  name: string,
+  suffixes: readonly string[],
+): Promise<void> {
+  const peer = link[0] === name ? link[1] : link[0];
+  await atServer(host, cluster, name, async (directory) => {
+    for (const suffix of suffixes) await removeAgreement(directory, { suffix, receiver: peer });
+    await shutOut(directory, { suffixes, sender: peer });
+  });
+}
+
+/** Takes back what was made, as far as the servers answer. */
+async function takeBack(host: Host, pair: Pair, suffixes: readonly string[]): Promise<void> {
+  for (const name of pair.link) {
+    try {
+      await unlink(host, pair, name, suffixes);
+    } catch (error) {
+      if (isInterruption(error)) throw error;
+      host.log.write(`what was made on ${name} could not be taken back: ${sentenceOf(error)}`);
+    }
+  }
+}
+
+function report(title: string, facts: Report['facts']): Report {
+  return { title, facts, next: [] };
+}
