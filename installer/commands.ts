@@ -17,6 +17,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/server-install.ts'),
   },
   {
+    name: 'replica-prepare',
+    summary: 'let a host join the cluster: draw a join secret for it, and show what to type there',
+    load: () => import('./commands/replica-prepare.ts'),
+  },
+  {
     name: 'status',
     summary: 'show how the server on this host is, down to a signature made on the HSM',
     load: () => import('./commands/status.ts'),

@@ -42,7 +42,6 @@ export function joinOptions(command: Command): Command {
 /**
  * The server to join and what it is trusted by, from options and answers. Without a certificate and a fingerprint a
  * person is shown the fingerprint, and compares; where nobody is there, it is refused.
- * @param confirm asks the person about a certificate
  * @throws CapstanError `option-missing`, `option-unprintable`, `option-too-long`, `server-invalid`,
  *   `ca-certificate-unreadable`, `ca-fingerprint-invalid`, `trust-missing`
  */
@@ -66,7 +65,6 @@ function parseServer(text: string): string {
       'server-invalid',
       `${quoted(text)} cannot be the server to join (--server): ${sentenceOf(error).replace(/^.*?: /, '')}`,
       'Give the fully qualified name of a server of the cluster, such as ca1.example.test.',
-      error,
     );
   }
 }

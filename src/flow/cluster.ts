@@ -1,7 +1,7 @@
 /** What a cluster is like, read from the server that is joined before anything changes here. */
 import { X509Certificate } from 'node:crypto';
 import type { Directory } from '../directory/client.ts';
-import { clockOf } from '../directory/lifetime.ts';
+import { clockOf, passwordExpiry } from '../directory/lifetime.ts';
 import { recordedServers, type ServerEntry } from '../directory/masters.ts';
 import { type HsmRecord, readHsmRecord } from '../directory/record.ts';
 import { type DirectoryCredentials, presentedChain, withRemoteDirectory } from '../directory/remote.ts';
@@ -13,7 +13,7 @@ import { CapstanError, EXIT_FAILED, EXIT_REFUSED, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { formatDn, parseDn, sameDn, valuesOf } from '../names/dn.ts';
 import { dnOfLines } from '../names/x500.ts';
-import { countCertificates } from './join.ts';
+import { countCertificates, isJoinUser } from './join.ts';
 
 /** How the server that is joined is reached. */
 export interface Access {
@@ -51,6 +51,8 @@ export interface Cluster {
   clockSkew: number;
   /** How many certificates the CA has issued; undefined where they may not be counted. */
   certificates: number | undefined;
+  /** Seconds until the join secret ends that the cluster was read with; undefined for the Directory Manager. */
+  joinSecretLeft: number | undefined;
 }
 
 /** Key sizes of a CA, in bits. */
@@ -59,18 +61,18 @@ const KEY_SIZES = [2048, 3072, 4096] as const;
 /**
  * Reads all that an installation must know of the cluster before it changes anything. Nothing is written.
  * @throws CapstanError, all as refusals: `directory-unreachable`, `directory-untrusted`,
- *   `directory-credentials-refused`, `directory-refused`, `suffix-unknown`, `server-without-ca`, `hsm-record-missing`,
+ *   `directory-credentials-refused`, `join-secret-refused`, `directory-refused`, `suffix-unknown`, `server-without-ca`, `hsm-record-missing`,
  *   `hsm-record-malformed`, `ca-certificate-differs`, `ca-key-unsupported`, `subject-base-unknown`, `ca-unreachable`,
  *   `ca-refused`, `security-domain-unknown`, `dogtag-version-unknown`, `dogtag-unsupported`; and `interrupted`
  */
 export async function readCluster(host: Host, access: Access): Promise<Cluster> {
-  return asRefusals(async () => {
+  return asRefusals(access, async () => {
     const { server, caCertificate, as } = access;
     const ca = new X509Certificate(caCertificate);
     const inDirectory = await withRemoteDirectory(
       host,
       { hostname: server, caCertificate, as },
-      (directory) => readDirectory(directory, server, ca),
+      (directory) => readDirectory(directory, access, ca),
     );
     const inDogtag = await readDogtag(host, access);
     const caSubject = dnOfLines(ca.subject);
@@ -88,17 +90,33 @@ export async function readCluster(host: Host, access: Access): Promise<Cluster> 
 }
 
 /** Does work that changes nothing: whatever fails is a refusal (exit code 2). */
-async function asRefusals<T>(work: () => Promise<T>): Promise<T> {
+async function asRefusals<T>({ server, as }: Access, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof CapstanError) || error.exit !== EXIT_FAILED) throw error;
+    if (!(error instanceof CapstanError)) throw error;
+    if (error.code === 'directory-credentials-refused' && 'dn' in as && isJoinUser(as.dn))
+      throw joinSecretRefused(server, error);
+    if (error.exit !== EXIT_FAILED) throw error;
     const { code, message, next, cause } = error;
     throw new CapstanError({ code, message, exit: EXIT_REFUSED, cause, ...(next && { next }) });
   }
 }
 
-async function readDirectory(directory: Directory, server: string, ca: X509Certificate) {
+/** The directory says the same of a secret that is wrong, used up or replaced; only of one that ended it says so. */
+function joinSecretRefused(server: string, error: CapstanError) {
+  const ended = error.message.includes('password expired');
+  return refusal(
+    'join-secret-refused',
+    ended
+      ? `The time of the join secret is over: the directory of ${server} does not take it any more.`
+      : `The directory of ${server} does not take the join secret: it is mistyped, used up, replaced by a newer one, or of another host.`,
+    `Draw a new one with "capstan replica-prepare" on ${server}, for this host.`,
+    error,
+  );
+}
+
+async function readDirectory(directory: Directory, { server, as }: Access, ca: X509Certificate) {
   const { suffix, suffixes } = await suffixesOf(directory, server);
   if (!suffixes.some((one) => sameDn(parseDn(one), parseDn(CA_SUFFIX)))) throw withoutCa(server);
   const record = await readHsmRecord(directory, suffix);
@@ -110,7 +128,14 @@ async function readDirectory(directory: Directory, server: string, ca: X509Certi
   const tokenSerials = [...new Set(roles.flatMap(({ tokenSerial }) => tokenSerial ?? []))];
   const certificates = await countCertificates(directory);
   const clockSkew = await skewOf(directory);
-  return { suffix, domain, record, servers, tokenSerials, certificates, clockSkew };
+  const joinSecretLeft = 'dn' in as ? await secondsLeft(directory, as.dn) : undefined;
+  return { suffix, domain, record, servers, tokenSerials, certificates, clockSkew, joinSecretLeft };
+}
+
+/** Seconds, by the clock of the server, until a password ends; undefined where it does not. */
+async function secondsLeft(directory: Directory, dn: string): Promise<number | undefined> {
+  const [end, now] = [await passwordExpiry(directory, dn), await clockOf(directory)];
+  return end && now && (end.getTime() - now.getTime()) / 1000;
 }
 
 /** The suffixes that the server serves, and among them the domain's. */

@@ -32,6 +32,11 @@ export function joinUserDn(hostname: string): string {
   return userDn(joinUid(hostname));
 }
 
+/** Whether an entry is that of a user that a host joins as. */
+export function isJoinUser(dn: string): boolean {
+  return dn.startsWith(`uid=${joinUid('')}`);
+}
+
 /** Who is to join, and until when. */
 export interface JoinRequest {
   /** The domain's. */

@@ -31,6 +31,8 @@ export interface Joiner {
 
 /** Seconds by which two clocks may differ: more, and certificates are not valid yet, and 389-ds mistakes the order of changes. */
 const LARGEST_SKEW = 60;
+/** Seconds that a join secret must be good for yet: it is needed last by the clone of the CA, after some minutes. */
+const NEEDED_LIFETIME = 300;
 /** LDAPS, and the CA's HTTP and HTTPS. */
 const PORTS = [636, 8080, 8443];
 /** Seconds until a TCP connection is given up: enough for three SYNs (tcp(7)). */
@@ -55,6 +57,15 @@ export function clusterChecks(host: Host, joiner: Joiner): Check[] {
       title: `The clocks of this host and ${server} agree`,
       run: async () => checkClocks(cluster),
     },
+    ...(cluster.joinSecretLeft === undefined
+      ? []
+      : [
+          {
+            id: 'join-secret',
+            title: 'The join secret is good for long enough',
+            run: async () => checkJoinSecret(cluster.joinSecretLeft ?? 0),
+          },
+        ]),
     {
       id: 'way-there',
       title: `The ports of ${server} can be reached from here`,
@@ -95,7 +106,7 @@ export function tokenOfCluster(
 function checkMembership({ hostname, cluster }: Joiner): string {
   const known = cluster.servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
   if (!known)
-    return `${cluster.servers.length} servers: ${cluster.servers.map((one) => one.hostname).join(', ')}`;
+    return `its servers: ${cluster.servers.map((one) => one.hostname).join(', ') || 'none recorded'}`;
   const roles = known.roles.map(({ name }) => name).join(', ');
   throw refusal(
     'server-exists',
@@ -141,6 +152,16 @@ export function requireSameTime(server: string, skew: number): void {
     'clock-skew',
     `The clock of this host is ${Math.abs(skew)} s ${skew > 0 ? 'behind' : 'ahead of'} that of ${server}; less than ${LARGEST_SKEW} s are needed.`,
     'Have both set their clocks by a time server.',
+  );
+}
+
+/** @throws CapstanError `join-secret-ending` */
+function checkJoinSecret(left: number): string {
+  if (left >= NEEDED_LIFETIME) return `until ${new Date(Date.now() + left * 1000).toISOString()}`;
+  throw refusal(
+    'join-secret-ending',
+    `The join secret ends in ${Math.max(0, Math.floor(left / 60))} minutes; joining may need ${NEEDED_LIFETIME / 60}.`,
+    'Draw a new one with "capstan replica-prepare" on the server that is joined.',
   );
 }
 
