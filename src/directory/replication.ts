@@ -22,6 +22,7 @@ const SETTINGS = { nsds5ReplicaReleaseTimeout: ['60'], nsds5ReplicaBackoffMax: [
  * keeps them as long.
  */
 const CHANGELOG_AGE = '30d';
+const MAX_AGE = 'nsslapd-changelogmaxage';
 
 /**
  * Makes the instance a supplier of a suffix that it serves, with a changelog; safe to call twice.
@@ -48,10 +49,19 @@ export async function makeSupplier(directory: Directory, suffix: string, id: num
     await requireId(directory, suffix, id);
     await directory.replace(dn, SETTINGS);
   }
-  // Since 1.4.4 each database has its own changelog, which comes with the replica.
-  await directory.replace(`cn=changelog,cn=${backend},cn=ldbm database,cn=plugins,cn=config`, {
-    'nsslapd-changelogmaxage': [CHANGELOG_AGE],
-  });
+  await keepChanges(directory, backend);
+}
+
+/**
+ * Has the changelog of a database forget what is old: since 389-ds 1.4.4 each has its own, which comes with the replica.
+ * Only where it does not do so already: once a replica was initialised and removed, 389-ds ends with a segmentation
+ * fault when the entry is modified (seen with 1.4.4.11: the callback of the old replica is still registered).
+ */
+async function keepChanges(directory: Directory, backend: string): Promise<void> {
+  const dn = `cn=changelog,cn=${backend},cn=ldbm database,cn=plugins,cn=config`;
+  const changelog = await directory.entry(dn, [MAX_AGE]);
+  if (changelog?.values(MAX_AGE)[0] !== CHANGELOG_AGE)
+    await directory.replace(dn, { [MAX_AGE]: [CHANGELOG_AGE] });
 }
 
 async function requireId(directory: Directory, suffix: string, id: number): Promise<void> {
