@@ -1,0 +1,122 @@
+/** How a server leaves the cluster: what stands against it, and how its peers come to keep nothing of it. */
+import { agreementsOf } from '../directory/agreement.ts';
+import { withLocalDirectory } from '../directory/client.ts';
+import { type RoleEntry, recordedServers, removeServer, type ServerEntry } from '../directory/masters.ts';
+import { CA_SUFFIX } from '../dogtag/deployment.ts';
+import { CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Check } from '../plan/step.ts';
+import { removeCaTraces } from './ca-users.ts';
+import { cutOff } from './cut-off.ts';
+import { peersOf } from './peers.ts';
+import { directoryOf, type Site } from './site.ts';
+
+/**
+ * What stands against taking a server out of the cluster, as refusals; nothing where it is alone, for then nobody is
+ * left who could miss anything. Codes: `last-ca`, `renewal-master`, `crl-generator`.
+ * @param leaving its host name
+ * @param servers all that are recorded, {@link recordedServers}
+ */
+export function objectionsTo(leaving: string, servers: readonly ServerEntry[]): CapstanError[] {
+  const isLeaving = ({ hostname }: ServerEntry) => hostname.toLowerCase() === leaving.toLowerCase();
+  const others = servers.filter((server) => !isLeaving(server));
+  const ca = servers.find(isLeaving)?.roles.find(({ name }) => name === 'CA');
+  if (!ca || others.length === 0) return [];
+  const heir = others.find((server) => caOf(server)?.enabled)?.hostname;
+  if (heir === undefined) return [lastCa(leaving, others)];
+  return [
+    ...(ca.renewalMaster ? [heldRole(leaving, 'renewal-master', heir)] : []),
+    ...(ca.crlGenerator ? [heldRole(leaving, 'crl-generator', heir)] : []),
+  ];
+}
+
+function caOf({ roles }: ServerEntry): RoleEntry | undefined {
+  return roles.find(({ name }) => name === 'CA');
+}
+
+function lastCa(leaving: string, others: readonly ServerEntry[]): CapstanError {
+  const names = others.map(({ hostname }) => hostname).join(', ');
+  return refusal(
+    'last-ca',
+    `${leaving} has the last certificate authority of the cluster; without it, nobody issues or revokes anything for ${names}.`,
+    `Give another server one first, with "capstan ca-add" there. Or say --force: the keys stay on the token, the certificates and requests are lost.`,
+  );
+}
+
+/** What a server does for all, in words. */
+const DUTIES = {
+  'renewal-master': {
+    role: 'renewal-master',
+    what: 'renews the certificates that all servers share',
+    loss: 'nobody renews them any more',
+  },
+  'crl-generator': { role: 'crl', what: 'generates the CRLs', loss: 'the last CRL runs out' },
+} as const;
+
+function heldRole(leaving: string, code: keyof typeof DUTIES, heir: string): CapstanError {
+  const { role, what, loss } = DUTIES[code];
+  return refusal(
+    code,
+    `${leaving} ${what}.`,
+    `Hand that over first, with "capstan role move ${role} ${heir}". With --force, ${loss} until another server is told to.`,
+  );
+}
+
+/**
+ * Looks whether the server on this host may leave. With a directory that is down there is nobody to ask, and nothing is
+ * refused: a server that is broken must be removable.
+ */
+export function leavingCheck(host: Host, site: Site): Check {
+  const { name, suffix } = directoryOf(site);
+  return {
+    id: 'leaving',
+    title: `No other server needs ${site.hostname}`,
+    async run() {
+      const servers = await withLocalDirectory(host, { name }, (directory) =>
+        recordedServers(directory, suffix),
+      ).catch(unlessDown);
+      if (!servers) return 'its directory does not answer, so that nothing is known of others';
+      const objections = objectionsTo(site.hostname, servers);
+      if (objections.length > 0) throw new PreflightError(objections);
+      return servers.length > 1 ? `${servers.length - 1} stay` : 'it is the only one';
+    },
+  };
+}
+
+function unlessDown(error: unknown): undefined {
+  if (error instanceof CapstanError && error.code === 'directory-unreachable') return undefined;
+  throw error;
+}
+
+/** How a server leaves. */
+export interface Leaving {
+  /** Whether it goes on although a peer could not be told. */
+  force: boolean;
+  line(text: string): void;
+}
+
+/**
+ * Takes the server on this host out of the cluster, whether it is the first or joined another one: its record and
+ * roles, its membership of the security domain, its agreements and accounts on all peers, its replica id, its identity.
+ * Its own data stay, and so does what it does for itself. Safe to call twice; where there are no peers, nothing is done.
+ * @throws CapstanError `peers-not-cleaned` after the rest is done; not with `force`
+ */
+export async function leaveCluster(host: Host, site: Site, { force, line }: Leaving): Promise<void> {
+  const { name, suffix } = directoryOf(site);
+  const feeds = await withLocalDirectory(host, { name }, agreementsOf).catch(unlessDown);
+  if (!feeds || feeds.length === 0) return;
+  await withLocalDirectory(host, { name }, async (directory) => {
+    if (feeds.some((feed) => feed.suffix === CA_SUFFIX)) await removeCaTraces(directory, site.hostname);
+    await removeServer(directory, suffix, site.hostname);
+  });
+  const peers = peersOf(host, site);
+  for (const one of [CA_SUFFIX, suffix]) {
+    const supplier = feeds.find((feed) => feed.suffix === one)?.receiver;
+    if (supplier === undefined) continue;
+    const cut = { suffix: one, forget: one === suffix };
+    await cutOff(host, { ...site, supplier }, peers, cut, line).catch((error: unknown) => {
+      if (!force || isInterruption(error)) throw error;
+      line(sentenceOf(error));
+    });
+  }
+}
