@@ -3,6 +3,7 @@ import {
   Attribute,
   Change,
   Client,
+  InsufficientAccessError,
   NoSuchAttributeError,
   NoSuchObjectError,
   ResultCodeError,
