@@ -8,6 +8,7 @@ import { Secret } from '../secret/secret.ts';
 import { DIRECTORY_NICKNAME } from './certificate.ts';
 import type { Directory } from './client.ts';
 import { type DirectoryInstance, instanceFolder } from './instance.ts';
+import { enforceLifetimes } from './lifetime.ts';
 import { authoritiesDn, mastersDn } from './tree.ts';
 
 /** A server's certificate and private key, PEM: what it shows its peers. */
@@ -97,6 +98,8 @@ export async function allowServers(directory: Directory, suffix: string): Promis
     cn: ['replication managers'],
   });
   for (const [dn, aci] of localRights(suffix)) await grant(directory, dn, aci);
+  // A join secret that ends on one server only would be good on all others.
+  await enforceLifetimes(directory);
 }
 
 /** Lets the servers, and everybody who is known, read and write their part of the domain's tree. */
