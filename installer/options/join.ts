@@ -43,7 +43,7 @@ export function joinOptions(command: Command): Command {
  * The server to join and what it is trusted by, from options and answers. Without a certificate and a fingerprint a
  * person is shown the fingerprint, and compares; where nobody is there, it is refused.
  * @throws CapstanError `option-missing`, `option-unprintable`, `option-too-long`, `server-invalid`,
- *   `ca-certificate-unreadable`, `ca-fingerprint-invalid`, `trust-missing`
+ *   `ca-certificate-unreadable`, `ca-fingerprint-invalid`
  */
 export async function readJoinTarget(values: JoinValues, asker: Asker | undefined): Promise<JoinTarget> {
   const { server: given } = values;
@@ -75,8 +75,8 @@ function readTrust({ caCertFile, caFingerprint }: JoinValues, asker: Asker | und
     return { fingerprint: parseFingerprint(printable('--ca-fingerprint', caFingerprint)) };
   if (asker) return { confirm: (found) => confirmCa(asker, found) };
   throw refusal(
-    'trust-missing',
-    'Nothing says that the server to join is what it claims to be, and nobody is there to compare fingerprints.',
+    'option-missing',
+    '--ca-fingerprint and --ca-cert-file are missing: nothing says that the server to join is what it claims to be, and nobody is there to compare.',
     'Add --ca-fingerprint sha256:..., which "capstan replica-prepare" shows on that server, or --ca-cert-file FILE.',
   );
 }

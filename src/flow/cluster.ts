@@ -9,11 +9,12 @@ import { publishedCaCertificates } from '../directory/tree.ts';
 import { CA_SUFFIX } from '../dogtag/deployment.ts';
 import { caSession } from '../dogtag/rest.ts';
 import { dogtagProfile, parseDogtagVersion, type Version } from '../dogtag/version.ts';
-import { CapstanError, EXIT_FAILED, EXIT_REFUSED, refusal } from '../errors.ts';
+import { CapstanError, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { formatDn, parseDn, sameDn, valuesOf } from '../names/dn.ts';
 import { dnOfLines } from '../names/x500.ts';
 import { countCertificates, isJoinUser } from './join.ts';
+import { asRefusal } from './refusals.ts';
 
 /** How the server that is joined is reached. */
 export interface Access {
@@ -66,7 +67,7 @@ const KEY_SIZES = [2048, 3072, 4096] as const;
  *   `ca-refused`, `security-domain-unknown`, `dogtag-version-unknown`, `dogtag-unsupported`; and `interrupted`
  */
 export async function readCluster(host: Host, access: Access): Promise<Cluster> {
-  return asRefusals(access, async () => {
+  try {
     const { server, caCertificate, as } = access;
     const ca = new X509Certificate(caCertificate);
     const inDirectory = await withRemoteDirectory(
@@ -77,30 +78,18 @@ export async function readCluster(host: Host, access: Access): Promise<Cluster> 
     const inDogtag = await readDogtag(host, access);
     const caSubject = dnOfLines(ca.subject);
     const subjectBase = await subjectBaseOf(host, access, ca);
-    return {
-      server,
-      caCertificate,
-      caSubject,
-      subjectBase,
-      keySize: keySizeOf(ca),
-      ...inDirectory,
-      ...inDogtag,
-    };
-  });
+    const names = { server, caCertificate, caSubject, subjectBase };
+    return { ...names, keySize: keySizeOf(ca), ...inDirectory, ...inDogtag };
+  } catch (error) {
+    throw refusalOf(access, error);
+  }
 }
 
-/** Does work that changes nothing: whatever fails is a refusal (exit code 2). */
-async function asRefusals<T>({ server, as }: Access, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof CapstanError)) throw error;
-    if (error.code === 'directory-credentials-refused' && 'dn' in as && isJoinUser(as.dn))
-      throw joinSecretRefused(server, error);
-    if (error.exit !== EXIT_FAILED) throw error;
-    const { code, message, next, cause } = error;
-    throw new CapstanError({ code, message, exit: EXIT_REFUSED, cause, ...(next && { next }) });
-  }
+/** The refusal that an error is before anything has changed; one of the join secret says what to do about it. */
+function refusalOf({ server, as }: Access, error: unknown): unknown {
+  const isCredentials = error instanceof CapstanError && error.code === 'directory-credentials-refused';
+  if (isCredentials && 'dn' in as && isJoinUser(as.dn)) return joinSecretRefused(server, error);
+  return asRefusal(error);
 }
 
 /** The directory says the same of a secret that is wrong, used up or replaced; only of one that ended it says so. */

@@ -12,7 +12,7 @@ import { within } from '../host/wait.ts';
 import { inspectToken } from '../hsm/inspect.ts';
 import { type KeyFinding, lookForKeys } from '../hsm/possession.ts';
 import { quoted } from '../names/quoted.ts';
-import { dnOfLines } from '../names/x500.ts';
+import { shownDn } from '../names/x500.ts';
 import type { Check } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Cluster } from './cluster.ts';
@@ -100,6 +100,19 @@ export function tokenOfCluster(
     'token-name-differs',
     `The keys of the cluster are on the token ${quoted(record.tokenName)}; ${quoted(tokenName)} (--token-name) is another one. A cluster has one token: keys on different ones cannot be mixed.`,
     'Leave --token-name out. --library-path may name the library of this host, where it lies elsewhere.',
+  );
+}
+
+/**
+ * Refuses a server that is this host itself.
+ * @throws CapstanError `server-is-this-host`
+ */
+export function requireOtherHost(server: string, hostname: string): void {
+  if (server.toLowerCase() !== hostname.toLowerCase()) return;
+  throw refusal(
+    'server-is-this-host',
+    `${server} is this host itself; it cannot join itself.`,
+    'Name a server of the cluster with --server. The first server is built with "capstan server-install".',
   );
 }
 
@@ -293,7 +306,7 @@ function sentenceOfFinding(finding: KeyFinding): string {
     'no-certificate': 'neither certificate nor key are there',
     'foreign-certificate':
       finding.state === 'foreign-certificate'
-        ? `the certificate is not of this CA but of ${dnOfLines(finding.issuer)}`
+        ? `the certificate is not of this CA but of ${shownDn(finding.issuer)}`
         : '',
     'no-key': 'the private key is missing',
     'other-key': 'the private key does not belong to the certificate',

@@ -5,6 +5,8 @@ import { presentedChain, withRemoteDirectory } from '../directory/remote.ts';
 import { type CapstanError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
+import { shownDn } from '../names/x500.ts';
+import { asRefusal } from './refusals.ts';
 
 /** A CA certificate as a person sees it before trusting it. */
 export interface CaFacts {
@@ -55,23 +57,27 @@ export function parseFingerprint(text: string): string {
  * The CA certificate of a server, trusted for a reason, and proven: the server's directory shows a certificate of this
  * CA for its name. Nothing is sent to the server before, and nothing but a TLS handshake then.
  * @returns PEM
- * @throws CapstanError `ca-certificate-unreadable`, `ca-certificate-invalid`, `ca-certificate-expired`,
+ * @throws CapstanError, all as refusals: `ca-certificate-unreadable`, `ca-certificate-expired`,
  *   `ca-fingerprint-mismatch`, `ca-certificate-not-shown`, `ca-not-confirmed`, `directory-unreachable`,
- *   `directory-untrusted`, `interrupted`
+ *   `directory-untrusted`; and `interrupted`
  */
 export async function trustedCa(host: Host, hostname: string, source: TrustSource): Promise<string> {
-  const certificate =
-    'file' in source ? await certificateInFile(source.file) : await fetched(host, hostname, source);
-  requireValid(certificate);
-  const pem = certificate.toString();
-  await withRemoteDirectory(host, { hostname, caCertificate: pem }, async () => {});
-  return pem;
+  try {
+    const certificate =
+      'file' in source ? await certificateInFile(source.file) : await fetched(host, hostname, source);
+    requireValid(certificate);
+    const pem = certificate.toString();
+    await withRemoteDirectory(host, { hostname, caCertificate: pem }, async () => {});
+    return pem;
+  } catch (error) {
+    throw asRefusal(error);
+  }
 }
 
 /** What a person is shown of a CA certificate. */
 export function caFacts(certificate: X509Certificate): CaFacts {
   return {
-    subject: certificate.subject.split('\n').toReversed().join(','),
+    subject: shownDn(certificate.subject),
     fingerprint: fingerprintOf(certificate),
     validFrom: certificate.validFromDate.toISOString(),
     validTo: certificate.validToDate.toISOString(),

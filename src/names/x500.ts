@@ -9,3 +9,8 @@ import { formatDn, parseDn } from './dn.ts';
 export function dnOfLines(lines: string): string {
   return formatDn(parseDn(lines.split('\n').toReversed().join(',')));
 }
+
+/** The same for a sentence, whatever the name holds. */
+export function shownDn(lines: string): string {
+  return lines.split('\n').toReversed().join(',');
+}
