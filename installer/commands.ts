@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/topology.ts'),
   },
   {
+    name: 'role',
+    summary: 'show and move what one server does for all: renewal, and the CRLs',
+    load: () => import('./commands/role.ts'),
+  },
+  {
     name: 'restart',
     summary: 'bring a stopped server back, or one whose CA lost its HSM',
     load: () => import('./commands/restart.ts'),

@@ -23,13 +23,14 @@ export interface TrustedCa {
   hostname: string;
   /** The CA certificate, PEM; nothing else is trusted. */
   caCertificate: string;
+  /** Who comes, by certificate. */
+  agent?: AgentCredentials;
 }
 
 /** How a CA is reached and trusted, and as whom. */
 export interface CaAddress extends TrustedCa {
   /** Where the REST resources are (`dogtag/version`): `/ca/rest`. */
   restPath: string;
-  agent?: AgentCredentials;
   account?: CaAccount;
 }
 
@@ -47,12 +48,8 @@ export interface CaSession {
  * `ca-refused`, `interrupted`
  */
 export function caSession(host: Host, address: CaAddress): CaSession {
-  const { hostname, agent: credentials, account } = address;
-  const agent = new Agent({
-    keepAlive: true,
-    ca: address.caCertificate,
-    ...(credentials && { cert: credentials.certificate, key: credentials.key }),
-  });
+  const { hostname, account } = address;
+  const agent = tlsAgent(address);
   let cookie: string | undefined;
   const send = async (method: 'GET' | 'POST', path: string, body?: unknown) => {
     const answer = await exchange(
@@ -84,6 +81,11 @@ export function caSession(host: Host, address: CaAddress): CaSession {
   };
 }
 
+function tlsAgent({ caCertificate, agent }: TrustedCa): Agent {
+  const identity = agent && { cert: agent.certificate, key: agent.key };
+  return new Agent({ keepAlive: true, ca: caCertificate, ...identity });
+}
+
 function basic({ user, password }: CaAccount): string {
   return `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}`;
 }
@@ -106,11 +108,12 @@ function loginRefused(hostname: string, account: CaAccount | undefined) {
  */
 export async function postForm(
   host: Host,
-  { hostname, caCertificate }: TrustedCa,
+  ca: TrustedCa,
   path: string,
   fields: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const agent = new Agent({ ca: caCertificate });
+  const { hostname } = ca;
+  const agent = tlsAgent(ca);
   try {
     const answer = await exchange(
       host,

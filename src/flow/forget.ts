@@ -86,12 +86,12 @@ async function requireForgettable(host: Host, cluster: Cluster, gone: string, fo
       'Give the full name of a server.',
     );
   }
-  if (hasCa(cluster, gone) && !hasCa(cluster, cluster.site.hostname)) {
-    const able = suppliersOf(cluster, CA_SUFFIX).filter((name) => !same(name, gone));
+  const able = suppliersOf(cluster, CA_SUFFIX).filter((name) => !same(name, gone));
+  if (hasCa(cluster, gone) && able.length > 0 && !hasCa(cluster, cluster.site.hostname)) {
     throw refusal(
       'ca-missing',
       `${gone} has a CA, and this server has none: it cannot take it out of the security domain.`,
-      `Run the command on ${able.join(' or ') || 'a server with a CA, after "capstan ca-add"'}.`,
+      `Run the command on ${able.join(' or ')}.`,
     );
   }
   if (force) return;

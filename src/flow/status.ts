@@ -14,6 +14,7 @@ import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
+import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -168,7 +169,16 @@ async function authority(host: Host, site: Site): Promise<Finding[]> {
     finding('ca', 'CA signature', async () =>
       checkSignature(host, hostname, await readFile(CA_FILE, 'utf8')),
     ),
+    finding('ca', 'CRL generation', () => crlGenerationFound(host)),
   ]);
+}
+
+/** @throws Error where the CA does other than what is recorded: two servers would generate CRLs, or none */
+async function crlGenerationFound(host: Host): Promise<string> {
+  const { crlHere, problems } = await readRoles(host);
+  const [problem] = problems.filter(({ next }) => next.includes('role move crl'));
+  if (problem) throw new Error(`${problem.message} ${problem.next}`);
+  return `${crlHere ?? 'unknown'}, as recorded`;
 }
 
 async function certificates(host: Host, site: Site): Promise<Finding[]> {
