@@ -128,7 +128,8 @@ export interface CrlFacts {
  * @throws CapstanError `crl-unverified`, `command-failed`
  */
 export async function readCrl(host: Host, der: Buffer, caFile: string): Promise<CrlFacts> {
-  const pem = `-----BEGIN X509 CRL-----\n${der.toString('base64').replaceAll(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`;
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  const pem = ['-----BEGIN X509 CRL-----', ...lines, '-----END X509 CRL-----', ''].join('\n');
   const { stdout, stderr } = await host.run(
     'openssl',
     ['crl', '-noout', '-CAfile', caFile, '-crlnumber', '-nextupdate'],

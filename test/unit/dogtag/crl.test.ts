@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crlGenerationIn, withCrlGeneration } from '../../../src/dogtag/crl.ts';
+import { crlGenerationIn, updateWord, withCrlGeneration } from '../../../src/dogtag/crl.ts';
 
 /** As pkispawn of 10.10.2 leaves it on the first CA. */
 const FIRST = `ca.connector.KRA.enable=false
@@ -83,5 +83,22 @@ describe('changing it', () => {
         },
       ),
     );
+  });
+});
+
+describe('what a CA says when it is to generate a CRL', () => {
+  const xml = (header: string) =>
+    `<?xml version="1.0"?><xml><header><crlIssuingPoint>MasterCRL</crlIssuingPoint>${header}</header><fixed/></xml>`;
+
+  test.each([
+    ['<time>25</time>', 'done'],
+    ['<crlUpdate>Success</crlUpdate>', 'done'],
+    ['<crlUpdate>notInitialized</crlUpdate>', 'not-a-generator'],
+    ['<crlUpdate>Disabled</crlUpdate>', 'not-a-generator'],
+    ['<crlUpdate>Failure</crlUpdate><error>no key</error>', 'Failure'],
+    ['<error>You are not authorized</error>', 'You are not authorized'],
+    ['', 'unreadable answer'],
+  ])('%s', (header, word) => {
+    expect(updateWord(xml(header))).toBe(word);
   });
 });
