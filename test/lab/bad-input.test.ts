@@ -6,6 +6,7 @@ import { FILES, OVERRIDES } from './bad-input/files.ts';
 import { LAB_NAMES } from './bad-input/lab.ts';
 import { MOVES } from './bad-input/moves.ts';
 import { NAMES } from './bad-input/names.ts';
+import { REPLICAS } from './bad-input/replicas.ts';
 import { SECRETS } from './bad-input/secrets.ts';
 import { FIXTURES, install, uninstall } from './bad-input/support.ts';
 import { TOKENS } from './bad-input/tokens.ts';
@@ -19,6 +20,7 @@ const TABLES: readonly [string, readonly BadInput[]][] = [
   ['log and override files', FILES],
   ['the token', TOKENS],
   ['moves of a token', MOVES],
+  ['wishes to join', REPLICAS],
   ['the lab', LAB_NAMES],
   ['ways on where nothing is unfinished', NOTHING_UNFINISHED],
 ];

@@ -21,6 +21,7 @@ import {
 } from './cluster/hosts.ts';
 import { expectPeer, type PeerState, peerState, replicaIds } from './cluster/peers.ts';
 import { agreed, agreements, expectGood, expectReplicated, healthy, SOON } from './cluster/proofs.ts';
+import { refusalTests } from './cluster/refusals.ts';
 import { changes, type HostState, hostState } from './inventory.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
@@ -54,6 +55,8 @@ beforeAll(async () => {
 });
 
 afterAll(removeLab);
+
+refusalTests(() => fingerprint);
 
 describe('the second server, by a secret that works once', () => {
   let secret: string;
