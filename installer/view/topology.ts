@@ -11,10 +11,10 @@ export function topologyLines(topology: Topology): string[] {
   return [
     ...drawing(servers, feeds),
     ...(feeds.length > 0 ? ['', ...tableLines(feeds.map(row), ['', 'from', 'to', 'suffix', 'changes'])] : []),
-    ...cut.map(
-      ({ suffix, parts: groups }) =>
-        `\nBAD  ${suffix} is in ${groups.length} parts: ${groups.map((group) => group.join(', ')).join(' | ')}`,
-    ),
+    ...cut.flatMap(({ suffix, parts: groups }) => [
+      '',
+      `BAD  ${suffix} is in ${groups.length} parts: ${groups.map((group) => group.join(', ')).join(' | ')}`,
+    ]),
   ];
 }
 
@@ -102,10 +102,11 @@ function between(feeds: readonly FeedLook[], link: Link): FeedLook[] {
   return feeds.filter(({ sender, receiver }) => isBetween([sender, receiver], link));
 }
 
+/** How a connection is drawn: `X` where something is wrong with it, `?` where one of the two does not answer. */
 function connector(feeds: readonly FeedLook[], link: Link): string {
-  const states = between(feeds, link);
-  if (states.some(({ well, state }) => !well && state !== 'unknown')) return '─X';
-  return states.some(({ state }) => state === 'unknown') ? '─?' : '──';
+  const unwell = between(feeds, link).filter(({ well }) => !well);
+  if (unwell.length === 0) return '──';
+  return unwell.every(({ state }) => state === 'unknown' || state === 'unproved') ? '─?' : '─X';
 }
 
 /** Which suffixes go over a link, each with what is wrong with it. */

@@ -11,7 +11,8 @@ export interface ReplicationLook {
 /**
  * How a feed is: changes arrive (`well`); some are on their way (`sending`); some should have arrived long ago
  * (`behind`); the sender cannot send (`failing`); both have other data (`uninitialised`); somebody turned it off
- * (`disabled`); the sender does not answer (`unknown`), or has no such feed any more (`missing`).
+ * (`disabled`); the receiver does not answer and cannot tell what arrived (`unproved`); the sender does not answer
+ * (`unknown`), or has no such feed any more (`missing`).
  */
 export type FeedState =
   | 'well'
@@ -20,6 +21,7 @@ export type FeedState =
   | 'failing'
   | 'uninitialised'
   | 'disabled'
+  | 'unproved'
   | 'unknown'
   | 'missing';
 
@@ -86,7 +88,9 @@ function judged(sender: string, agreement: Agreement, before: Looks, now: Looks,
   const here = replicaOf(now.get(receiver), suffix);
   const lag = there && here && lagBetween(there.ruv, here.ruv);
   const differ = there && here && there.ruv.generation !== here.ruv.generation;
-  const [state, detail] = stateOf(agreement, differ ?? false, lag ?? [], time);
+  const [state, detail] =
+    troubleOf(agreement, differ ?? false) ??
+    (lag ? lagState(lag, time) : ['unproved', `${receiver} does not answer`]);
   return {
     ...{ suffix, sender, receiver, state, detail, lag },
     well: state === 'well' || state === 'sending',
@@ -94,15 +98,17 @@ function judged(sender: string, agreement: Agreement, before: Looks, now: Looks,
   };
 }
 
-function stateOf(
+/** What the sender itself finds wrong. */
+function troubleOf(
   { enabled, initialised, lastUpdate }: Agreement,
   differ: boolean,
-  lag: readonly Lag[],
-  time: number,
-): [FeedState, string] {
+): [FeedState, string] | undefined {
   if (!enabled) return ['disabled', 'turned off (nsds5ReplicaEnabled)'];
   if (!initialised || differ) return ['uninitialised', 'the two have different data: nothing is sent'];
-  if (!lastUpdate.ok) return ['failing', lastUpdate.text];
+  return lastUpdate.ok ? undefined : ['failing', lastUpdate.text];
+}
+
+function lagState(lag: readonly Lag[], time: number): [FeedState, string] {
   if (lag.length === 0) return ['well', 'up to date'];
   const newest = Math.max(...lag.map(({ last }) => last));
   const oldest = Math.min(...lag.map(({ has, last }) => has ?? last));
@@ -121,10 +127,13 @@ function replicaOf(look: ReplicationLook | undefined, suffix: string): Replica |
 /** What connects two servers: their names, in any order. */
 export type Link = readonly [one: string, other: string];
 
+/** The states of a feed that was not seen. */
+const UNSEEN: readonly FeedState[] = ['missing', 'unknown'];
+
 /** The pairs of servers that feed each other in a suffix; one direction is enough where the other is not known. */
 export function linksOf(feeds: readonly FeedLook[], suffix: string): Link[] {
   return feeds
-    .filter((feed) => feed.suffix === suffix && feed.state !== 'missing' && feed.state !== 'unknown')
+    .filter((feed) => feed.suffix === suffix && !UNSEEN.includes(feed.state))
     .filter(({ sender, receiver }) => {
       const back = feeds.find(
         (feed) => feed.suffix === suffix && same(feed.sender, receiver) && same(feed.receiver, sender),

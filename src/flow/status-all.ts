@@ -56,27 +56,32 @@ function directory({ problem, replicaId }: ServerLook): Finding {
   return { area: 'directory', name: 'LDAPS', well: problem === undefined, detail };
 }
 
-/** What a server with a CA says when it is asked for its state and for a signature. */
+/** What a server with a CA says when it is asked for its state and, when it has one, for a signature. */
 async function authority(
   host: Host,
   { caCertificate }: Cluster,
   { hostname, roles }: Cluster['servers'][number],
 ): Promise<Finding[]> {
   if (!roles.some(({ name, enabled }) => name === 'CA' && enabled)) return [];
-  const finding = async (name: string, look: (host: Host) => Promise<string>): Promise<Finding> => {
-    try {
-      return { area: 'ca', name, well: true, detail: await askOne(host, hostname, look) };
-    } catch (error) {
-      if (host.signal.aborted) throw error;
-      return { area: 'ca', name, well: false, detail: sentenceOf(error) };
-    }
-  };
   // A server without a CA has no Dogtag to tell how the others speak; those of a cluster are of one release.
   const profile = await dogtagOf().catch(() => ({ statusFormat: 'xml' }) as const);
-  return Promise.all([
-    finding('CA status', (bounded) => checkStatus(bounded, hostname, profile)),
-    finding('CA signature', (bounded) => checkSignature(bounded, hostname, caCertificate)),
-  ]);
+  const looks: [name: string, look: (host: Host) => Promise<string>][] = [
+    ['CA status', (bounded) => checkStatus(bounded, hostname, profile)],
+    ['CA signature', (bounded) => checkSignature(bounded, hostname, caCertificate)],
+  ];
+  const findings: Finding[] = [];
+  try {
+    await askOne(host, hostname, async (bounded) => {
+      for (const [name, look] of looks) {
+        findings.push({ area: 'ca', name, well: true, detail: await look(bounded) });
+      }
+    });
+  } catch (error) {
+    if (host.signal.aborted) throw error;
+    const name = looks[findings.length]?.[0] ?? 'CA';
+    findings.push({ area: 'ca', name, well: false, detail: sentenceOf(error) });
+  }
+  return findings;
 }
 
 function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology): string[] {
