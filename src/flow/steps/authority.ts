@@ -19,6 +19,7 @@ import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
 import { Secret } from '../../secret/secret.ts';
+import { restoreCa } from '../recovery.ts';
 import { AGENT_PKCS12, CA_STEP, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
 import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
 
