@@ -1,24 +1,20 @@
 /** What a host and the cluster that it joins must be like for each other; all known before anything changes. */
-import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { ServerEntry } from '../directory/masters.ts';
 import type { HsmRecord } from '../directory/record.ts';
-import { CA_SIGNING_NICKNAME, CA_TOKEN_NICKNAMES } from '../dogtag/certificates.ts';
 import { atLeast, formatVersion, type Version } from '../dogtag/version.ts';
-import { type CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
+import { isInterruption, refusal, sentenceOf } from '../errors.ts';
 import { addressesOf, freeBytes } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
-import { inspectToken } from '../hsm/inspect.ts';
-import { type KeyFinding, lookForKeys } from '../hsm/possession.ts';
 import { quoted } from '../names/quoted.ts';
-import { shownDn } from '../names/x500.ts';
 import type { Check } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Cluster } from './cluster.ts';
-import { nearestFolder, sentenceOfToken } from './preflight.ts';
-import { dogtagOf, PKI_USER, type TokenChoice } from './site.ts';
-import { onToken } from './token.ts';
+import { possessionCheck } from './cluster-token.ts';
+import { nearestFolder } from './preflight.ts';
+import { dogtagOf, type TokenChoice } from './site.ts';
 
 /** What the checks are about. */
 export interface Joiner {
@@ -27,6 +23,8 @@ export interface Joiner {
   cluster: Cluster;
   /** The token and its user PIN; undefined for a server that gets no CA. */
   token: { choice: TokenChoice; pin: Secret } | undefined;
+  /** Whether it is a server of the cluster already, which gets a CA. */
+  isMember?: boolean;
 }
 
 /** Seconds by which two clocks may differ: more, and certificates are not valid yet, and 389-ds mistakes the order of changes. */
@@ -48,7 +46,9 @@ export function clusterChecks(host: Host, joiner: Joiner): Check[] {
   return [
     {
       id: 'membership',
-      title: `${hostname} is no server of the cluster yet`,
+      title: joiner.isMember
+        ? `${hostname} is a server of the cluster without a CA`
+        : `${hostname} is no server of the cluster yet`,
       run: async () => checkMembership(joiner),
     },
     { id: 'releases', title: `Dogtag is not older than on ${server}`, run: () => checkReleases(cluster) },
@@ -72,15 +72,7 @@ export function clusterChecks(host: Host, joiner: Joiner): Check[] {
       run: () => checkWayThere(host, server),
     },
     { id: 'room', title: 'There is room for the data of the cluster', run: () => checkRoom(cluster) },
-    ...(token
-      ? [
-          {
-            id: 'token',
-            title: `The token ${token.choice.label} holds the keys of the cluster`,
-            run: () => checkToken(host, cluster, token),
-          },
-        ]
-      : []),
+    ...(token ? [possessionCheck(host, cluster, token)] : []),
   ];
 }
 
@@ -116,15 +108,35 @@ export function requireOtherHost(server: string, hostname: string): void {
   );
 }
 
-function checkMembership({ hostname, cluster }: Joiner): string {
+function checkMembership({ hostname, cluster, isMember = false }: Joiner): string {
   const known = cluster.servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
-  if (!known)
-    return `its servers: ${cluster.servers.map((one) => one.hostname).join(', ') || 'none recorded'}`;
-  const roles = known.roles.map(({ name }) => name).join(', ');
-  throw refusal(
+  if (isMember) requireMember(hostname, cluster.domain, known);
+  else if (known) throw serverExists(hostname, cluster, known);
+  return `its servers: ${cluster.servers.map((one) => one.hostname).join(', ') || 'none recorded'}`;
+}
+
+function requireMember(hostname: string, domain: string, known: ServerEntry | undefined): void {
+  if (!known) {
+    throw refusal(
+      'server-unknown',
+      `${hostname} is not recorded as a server of ${domain}.`,
+      'Install it with "capstan replica-install".',
+    );
+  }
+  if (known.roles.some(({ name }) => name === 'CA'))
+    throw refusal(
+      'ca-exists',
+      `${hostname} is recorded as a server with a CA already.`,
+      '"capstan status" shows it.',
+    );
+}
+
+function serverExists(hostname: string, { domain, server }: Cluster, { roles }: ServerEntry) {
+  const names = roles.map(({ name }) => name).join(', ');
+  return refusal(
     'server-exists',
-    `${hostname} is recorded as a server of ${cluster.domain} already${roles ? `, with the roles ${roles}` : ''}.`,
-    `If it is gone for good, have the cluster forget it: "capstan topology forget ${hostname}" on ${cluster.server}.`,
+    `${hostname} is recorded as a server of ${domain} already${names ? `, with the roles ${names}` : ''}.`,
+    `If it is gone for good, have the cluster forget it: "capstan topology forget ${hostname}" on ${server}.`,
   );
 }
 
@@ -237,79 +249,4 @@ async function checkRoom({ certificates }: Cluster): Promise<string | undefined>
 
 function mib(bytes: number): string {
   return `${Math.ceil(bytes / KIB ** 2)} MiB`;
-}
-
-async function checkToken(
-  host: Host,
-  cluster: Cluster,
-  { choice, pin }: { choice: TokenChoice; pin: Secret },
-): Promise<string> {
-  const request = { ...choice, pin, user: PKI_USER, keySizes: [cluster.keySize], nicknames: [] };
-  // A PIN that is refused is refused here, and not tried again.
-  const inspection = await inspectToken(host, request);
-  await requirePossession(host, cluster, choice, pin, inspection.token.serial);
-  return `signed with all ${CA_TOKEN_NICKNAMES.length} keys, ${await sentenceOfToken(inspection)}`;
-}
-
-/**
- * Has the token sign with each of the CA's keys: with the CA's own, verified by the certificate in the directory, and
- * with the others, verified by those certificates on the token that this CA issued.
- * @throws PreflightError with `token-differs`, `keys-missing`; and what Module throws
- */
-async function requirePossession(
-  host: Host,
-  { caCertificate, tokenSerials }: Cluster,
-  choice: TokenChoice,
-  pin: Secret,
-  serial: string,
-): Promise<void> {
-  const ca = new X509Certificate(caCertificate);
-  const sought = CA_TOKEN_NICKNAMES.map((nickname) =>
-    nickname === CA_SIGNING_NICKNAME ? { nickname, certificate: ca.raw } : { nickname },
-  );
-  const findings = await onToken(host, choice, pin, (module, slot) => lookForKeys(module, slot, sought, ca));
-  const found = possessionRefusal(choice, serial, tokenSerials, findings);
-  if (found) throw new PreflightError([found]);
-}
-
-/**
- * The refusal of a token that does not hold all keys of the cluster; undefined where it does.
- * @param serial of this host's token
- * @param serials of the token as the servers of the cluster saw it
- */
-export function possessionRefusal(
-  { label, libraryPath }: TokenChoice,
-  serial: string,
-  serials: readonly string[],
-  findings: readonly KeyFinding[],
-): CapstanError | undefined {
-  const missing = findings.filter(({ state }) => state !== 'possessed');
-  if (missing.length === 0) return undefined;
-  const list = missing.map(sentenceOfFinding).join('; ');
-  if (missing.length === findings.length && serials.length > 0 && !serials.includes(serial)) {
-    return refusal(
-      'token-differs',
-      `The token ${quoted(label)} of ${libraryPath} is another one than that of the cluster: its serial number is ${serial}, the cluster's ${serials.join(' or ')}, and it holds none of the keys (${list}).`,
-      'Connect this host to the HSM of the cluster. For SoftHSM without shared storage: "capstan token export" there, "capstan token import" here.',
-    );
-  }
-  return refusal(
-    'keys-missing',
-    `The token ${quoted(label)} (serial number ${serial}) does not hold all keys of the cluster: ${list}.`,
-    'All servers need the same keys: check which partition of the HSM this host is connected to, and that it was replicated as a whole.',
-  );
-}
-
-function sentenceOfFinding(finding: KeyFinding): string {
-  const words = {
-    possessed: 'signs',
-    'no-certificate': 'neither certificate nor key are there',
-    'foreign-certificate':
-      finding.state === 'foreign-certificate'
-        ? `the certificate is not of this CA but of ${shownDn(finding.issuer)}`
-        : '',
-    'no-key': 'the private key is missing',
-    'other-key': 'the private key does not belong to the certificate',
-  } as const;
-  return `${finding.nickname}: ${words[finding.state]}`;
 }

@@ -10,6 +10,7 @@ import { withCertmonger } from '../../../src/certmonger/bus.ts';
 import { trackingRequests } from '../../../src/certmonger/tracking.ts';
 import { verifyDirectoryCertificate } from '../../../src/directory/certificate.ts';
 import { withLocalDirectory } from '../../../src/directory/client.ts';
+import { withRemoteDirectory } from '../../../src/directory/remote.ts';
 import { caSession, publicPage } from '../../../src/dogtag/rest.ts';
 import type { CapstanError } from '../../../src/errors.ts';
 import type { Deadlines } from '../../../src/host/deadlines.ts';
@@ -98,6 +99,12 @@ const CASES: Case[] = [
     deadline: 'ldap',
     code: 'directory-certificate-unverified',
     begin: (host) => verifyDirectoryCertificate(host, { name: 'X', hostname: SILENT, suffix: 'dc=x' }, ''),
+  },
+  {
+    what: 'the directory of another server that does not speak TLS',
+    deadline: 'ldap',
+    code: 'directory-unreachable',
+    begin: (host) => withRemoteDirectory(host, { hostname: SILENT, caCertificate: '' }, async () => {}),
   },
   {
     what: 'a page of a CA that does not answer',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { possessionRefusal } from '../../../src/flow/cluster-token.ts';
 import {
-  possessionRefusal,
   requireNotOlder,
   requireOtherHost,
   requireSameTime,
