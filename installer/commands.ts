@@ -17,9 +17,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/server-install.ts'),
   },
   {
+    name: 'replica-install',
+    summary: 'make this host another server of a cluster, with a clone of the CA on the same token',
+    load: () => import('./commands/replica-install.ts'),
+  },
+  {
     name: 'replica-prepare',
     summary: 'let a host join the cluster: draw a join secret for it, and show what to type there',
     load: () => import('./commands/replica-prepare.ts'),
+  },
+  {
+    name: 'ca-add',
+    summary: 'give a server that has no CA a clone of it',
+    load: () => import('./commands/ca-add.ts'),
   },
   {
     name: 'status',

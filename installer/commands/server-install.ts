@@ -1,9 +1,14 @@
-import { hostname as systemName } from 'node:os';
 import { Command } from 'commander';
-import type { Installed, Report, ServerRequest, Site } from '../../src/flow/site.ts';
-import type { Host } from '../../src/host/host.ts';
-import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../../src/secret/sources.ts';
-import { type OutputValues, outputOptions, wayOptions } from '../options/output.ts';
+import type { ServerRequest, Site } from '../../src/flow/site.ts';
+import { collectSecrets } from '../../src/secret/sources.ts';
+import {
+  type Circumstances,
+  fullHostName,
+  type InstallingValues,
+  placesOf,
+  runInstalling,
+} from '../installing.ts';
+import { outputOptions, wayOptions } from '../options/output.ts';
 import {
   adminOptions,
   adminSecret,
@@ -14,10 +19,9 @@ import {
 } from '../options/site.ts';
 import { readSubjects, type SubjectValues, subjectOptions } from '../options/subject.ts';
 import { together } from '../options/together.ts';
-import { readToken, type TokenValues, tokenOptions, tokenSecret } from '../options/token.ts';
-import { type Asker, canAsk, openAsker } from '../prompt.ts';
+import { readToken, tokenOptions, tokenSecret } from '../options/token.ts';
 import { logFileOf, runSession, type Session } from '../session.ts';
-import { chooseWay, decide, requireSame, type Way, type WayValues } from '../unfinished.ts';
+import { requireSame } from '../unfinished.ts';
 
 const NAME = 'server-install';
 
@@ -67,9 +71,7 @@ Files:
 Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 interrupted.`;
 
 /** Everything that the options may leave behind. */
-interface Values extends SiteValues, TokenValues, SubjectValues, OutputValues, WayValues {
-  allowExposedPasswordFiles?: boolean;
-}
+interface Values extends InstallingValues, SiteValues, SubjectValues {}
 
 /** The command `capstan server-install`. */
 export function command(): Command {
@@ -89,67 +91,20 @@ export function command(): Command {
 }
 
 async function run(values: Values, session: Session): Promise<undefined> {
-  // A look changes nothing, and may go beside a run that does.
-  const host = values.dryRun ? session.openHost() : await session.takeHost();
-  const { unfinishedFlow } = await import('../../src/flow/site.ts');
-  const earlier = await unfinishedFlow();
-  const asker = askerFor(values, host.signal);
-  const way = await chooseWay(NAME, values, earlier?.journal.journal, asker);
-  const report = await reportOf(way, { values, session, host, earlier, asker });
-  const log = host.log.path ? [{ name: 'Log', value: host.log.path }] : [];
-  session.view.result({ ...report, facts: [...report.facts, ...log] });
-}
-
-/** What a run works with. */
-interface Circumstances {
-  values: Values;
-  session: Session;
-  host: Host;
-  earlier: Installed | undefined;
-  asker: Asker | undefined;
-}
-
-async function reportOf(way: Way, circumstances: Circumstances): Promise<Report> {
-  const { values, session, host, earlier } = circumstances;
-  const { listen } = session.view;
-  if (way === 'undo') return undo(circumstances);
-  const secondSignal = session.secondSignal();
-  const options = {
-    dryRun: values.dryRun ?? false,
-    keep: values.keep ?? false,
-    decide: deciderFor(values, session, secondSignal),
-    undoSignal: secondSignal,
-    listen,
-  };
-  const { install, resume } = await import('../../src/flow/installation.ts');
-  const { serverInstall } = await import('../../src/flow/server.ts');
-  if (!earlier) return install(host, serverInstall, await readRequest(circumstances, values), options);
-  const request = await readRequest(circumstances, { ...valuesOf(earlier.site, values), ...values });
-  requireSame(earlier.site, request);
-  return resume(host, serverInstall, request, earlier.journal, options);
-}
-
-async function undo({ values, session, host, asker }: Circumstances): Promise<Report> {
-  const { uninstall } = await import('../../src/flow/uninstall.ts');
-  const wanted = tokenSecret(values);
-  const pinFrom = async (from: SecretPlaces) => (await collectSecrets({ pin: wanted }, from)).pin;
-  const places = placesOf(values, undefined, host.signal);
-  return uninstall(host, {
-    token: 'purge',
-    pin: isGiven(wanted, places) ? await pinFrom(places) : undefined,
-    askPin: asker && (() => pinFrom(placesOf(values, asker, host.signal))),
-    listen: session.view.listen,
+  return runInstalling(NAME, values, session, {
+    async begin(circumstances, options) {
+      const { install } = await import('../../src/flow/installation.ts');
+      const { serverInstall } = await import('../../src/flow/server.ts');
+      return install(circumstances.host, serverInstall, await readRequest(circumstances, values), options);
+    },
+    async resume(circumstances, { journal, site }, options) {
+      const { resume } = await import('../../src/flow/installation.ts');
+      const { serverInstall } = await import('../../src/flow/server.ts');
+      const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values });
+      requireSame(site, request);
+      return resume(circumstances.host, serverInstall, request, journal, options);
+    },
   });
-}
-
-/** Asks a person what becomes of a run that failed, where one is there and --keep did not say it. */
-function deciderFor(values: Values, session: Session, signal: AbortSignal) {
-  const asker = values.keep ? undefined : askerFor(values, signal);
-  if (!asker) return undefined;
-  return async () => {
-    await session.view.pause();
-    return decide(asker);
-  };
 }
 
 /** The options that an installation began with, where they are not given again. */
@@ -168,7 +123,7 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
 }
 
 /** The request that options, files and answers make, judged as far as it can be without touching the host. */
-async function readRequest({ host, asker }: Circumstances, values: Values): Promise<ServerRequest> {
+async function readRequest({ host, asker }: Circumstances<Values>, values: Values): Promise<ServerRequest> {
   const parts = await together(
     {
       site: async () => {
@@ -187,26 +142,4 @@ async function readRequest({ host, asker }: Circumstances, values: Values): Prom
   );
   const { override, ...site } = parts.site;
   return { ...site, token: parts.token, secrets: parts.secrets, ...(override !== undefined && { override }) };
-}
-
-/** Questions go to a person at a terminal, who neither said --unattended nor wants a program to read the output. */
-function askerFor({ unattended, output }: Values, signal: AbortSignal): Asker | undefined {
-  return unattended || output === 'json' || !canAsk() ? undefined : openAsker(signal);
-}
-
-function placesOf(values: Values, asker: Asker | undefined, signal: AbortSignal): SecretPlaces {
-  return {
-    credentials: process.env.CREDENTIALS_DIRECTORY,
-    readInput: () => readStandardInput(signal),
-    ask: asker?.secret,
-    exposedFiles: values.allowExposedPasswordFiles,
-  };
-}
-
-/** The name that the system knows itself by, fully qualified where it can tell (hostname(1), --fqdn). */
-async function fullHostName(host: Host): Promise<string | undefined> {
-  const name = systemName();
-  if (name.includes('.')) return name;
-  const answer = await host.run('hostname', ['--fqdn'], { deadline: 'resolver' }).catch(() => undefined);
-  return answer?.stdout.trim() || name || undefined;
 }

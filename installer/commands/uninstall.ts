@@ -16,6 +16,11 @@ What happens: what the installation made on this host is taken back, last step f
 as its journal tells: certificate tracking, the CA, the directory with all its data,
 files, and services at boot. Logs stay.
 
+The other servers of the cluster forget this one: its replication agreements and
+replica ids, its roles, its place in the security domain. One that has the last CA, or
+renews certificates or generates CRLs for all, is not removed without --force: another
+one has to take that over first ("capstan role move").
+
 The objects on the token stay, because another server may use the same keys. With
 --purge-token, exactly those that this installation made are deleted, for good: the
 CA cannot be brought back after that. Objects that were there before are never touched.
@@ -28,6 +33,7 @@ Exit codes: 0 removed, 1 something could not be removed, 2 refused, 130 interrup
 
 interface Values extends OutputValues {
   purgeToken?: boolean;
+  force?: boolean;
   keepToken?: boolean;
   tokenPasswordFile?: string;
   allowExposedPasswordFiles?: boolean;
@@ -43,6 +49,7 @@ export function command(): Command {
         'purgeToken',
       ),
     )
+    .option('--force', 'also when other servers need this one, or cannot be told that it goes')
     .option(
       '--token-password-file <file>',
       'user PIN of the token, where Dogtag keeps it no more; - reads standard input',
@@ -68,6 +75,7 @@ async function run(values: Values, session: Session): Promise<undefined> {
   const report = await uninstall(host, {
     token: values.purgeToken ? 'purge' : values.keepToken ? 'keep' : undefined,
     pin,
+    force: values.force ?? false,
     listen: session.view.listen,
   });
   session.view.result(report);

@@ -87,6 +87,15 @@ function parseLibraryPath(text: string): string {
   return path;
 }
 
+/**
+ * The PKCS#11 library that the options name; undefined where they name none.
+ * @throws CapstanError `library-path-twice`, `library-path-invalid`, `option-missing`
+ */
+export function givenLibraryPath({ libraryPath, tokenLibraryPath }: TokenValues): string | undefined {
+  const given = onePath(libraryPath, tokenLibraryPath);
+  return given === undefined ? undefined : parseLibraryPath(given);
+}
+
 function onePath(path: string | undefined, alias: string | undefined): string | undefined {
   if (path !== undefined && alias !== undefined && path !== alias) {
     throw refusal(

@@ -45,8 +45,10 @@ const NEEDED_MEMORY = 1.5 * GIB;
 const NEEDED_DISK = 1 * GIB;
 /** Where the databases and logs of the directory and of Dogtag grow. */
 const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/var/log/pki'];
-/** LDAP, LDAPS, and Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
-const PORTS = [LDAP_PORT, LDAPS_PORT, 8005, 8009, 8080, 8443];
+/** Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
+const CA_PORTS = [8005, 8009, 8080, 8443];
+/** What a CA of Capstan's has beside its instance. */
+const CA_FILES = [AGENT_PKCS12, AGENT_CERTIFICATE, AGENT_KEY];
 
 /** Everything that can be known before the first change of `server-install`. */
 export function serverChecks(host: Host, request: ServerRequest): Check[] {
@@ -64,10 +66,23 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
 /** That nothing is in the way of a server of any kind, its directory and its CA. */
 export function blankHostChecks(host: Host, site: Pick<Site, 'realm' | 'domain' | 'hostname'>): Check[] {
   return [
-    { id: 'ports', title: 'The ports of the directory and the CA are free', run: checkPorts },
+    {
+      id: 'ports',
+      title: 'The ports of the directory and the CA are free',
+      run: () => checkPorts([LDAP_PORT, LDAPS_PORT, ...CA_PORTS]),
+    },
     { id: 'earlier', title: 'Nothing of an earlier installation is left', run: () => checkEarlier(site) },
     { id: 'tracking', title: 'certmonger tracks nothing of a CA yet', run: () => checkTracking(host) },
     { id: 'nssdb', title: 'NSS has a system database, or gets one', run: checkSystemDatabase },
+  ];
+}
+
+/** That nothing is in the way of a CA on a host whose directory is there already. */
+export function caHostChecks(host: Host): Check[] {
+  return [
+    { id: 'ports', title: 'The ports of the CA are free', run: () => checkPorts(CA_PORTS) },
+    { id: 'earlier', title: 'Nothing of an earlier CA is left', run: () => checkRemains(CA_FILES) },
+    { id: 'tracking', title: 'certmonger tracks nothing of a CA yet', run: () => checkTracking(host) },
   ];
 }
 
@@ -236,8 +251,8 @@ function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 
-async function checkPorts(): Promise<undefined> {
-  const used = await portsInUse(PORTS);
+async function checkPorts(ports: readonly number[]): Promise<undefined> {
+  const used = await portsInUse(ports);
   if (used.length > 0) {
     throw refusal(
       'ports-in-use',
@@ -249,12 +264,12 @@ async function checkPorts(): Promise<undefined> {
 
 async function checkEarlier(site: Pick<Site, 'realm' | 'domain' | 'hostname'>): Promise<undefined> {
   const instance = directoryOf(site);
-  const found = [
-    ...(await presentPaths(JOURNALS)),
-    ...((await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : []),
-    ...(await instanceRemains(INSTANCE)),
-    ...(await presentPaths([AGENT_PKCS12, CA_FILE, AGENT_CERTIFICATE, AGENT_KEY])),
-  ];
+  const directory = (await instanceExists(instance)) ? [`the directory instance ${instance.name}`] : [];
+  await checkRemains([...JOURNALS, CA_FILE, ...CA_FILES], directory);
+}
+
+async function checkRemains(files: readonly string[], more: readonly string[] = []): Promise<undefined> {
+  const found = [...more, ...(await instanceRemains(INSTANCE)), ...(await presentPaths(files))];
   if (found.length > 0) {
     throw refusal(
       'already-installed',

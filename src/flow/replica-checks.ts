@@ -1,23 +1,54 @@
-/** What must hold before a replica is installed, and before an unfinished one goes on. */
+/** What must hold before a replica or a clone of the CA is installed, and before an unfinished one goes on. */
 import { caCloneDeployments } from '../dogtag/clone-deployment.ts';
 import type { Host } from '../host/host.ts';
 import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
-import { blankHostChecks, hostChecks } from './preflight.ts';
+import { possessionCheck } from './cluster-token.ts';
+import { blankHostChecks, caHostChecks, hostChecks } from './preflight.ts';
+import { clusterChecks } from './preflight-replica.ts';
 import type { ReplicaRequest } from './replica.ts';
 import { clockOrderCheck } from './resume.ts';
-import { dogtagOf } from './site.ts';
+import { CA_STEP, dogtagOf } from './site.ts';
 import { passingSecret } from './steps/authority.ts';
 import { cloneDeployment } from './steps/clone.ts';
 
 /** Everything that can be known before the first change of `replica-install`. */
 export function replicaChecks(host: Host, request: ReplicaRequest): Check[] {
-  return [...hostChecks(host, request, () => checkConfiguration(request)), ...blankHostChecks(host, request)];
+  return [
+    ...hostChecks(host, request, () => checkConfiguration(request)),
+    ...blankHostChecks(host, request),
+    ...checksOfCluster(host, request),
+  ];
 }
 
-/** Everything that can be known before an unfinished `replica-install` goes on, and nothing that it made itself. */
-export function replicaResumeChecks(host: Host, request: ReplicaRequest, journal: JournalFile): Check[] {
-  return [...hostChecks(host, request, () => checkConfiguration(request)), clockOrderCheck(journal)];
+/** Everything that can be known before the first change of `ca-add`. */
+export function caAddChecks(host: Host, request: ReplicaRequest): Check[] {
+  return [
+    ...hostChecks(host, request, () => checkConfiguration(request)),
+    ...caHostChecks(host),
+    // This host is a server of the cluster, and has to be one.
+    ...checksOfCluster(host, request).filter(({ id }) => id !== 'membership'),
+  ];
+}
+
+/** Everything that can be known before an unfinished flow goes on, and nothing that it made itself. */
+export function joinResumeChecks(host: Host, request: ReplicaRequest, journal: JournalFile): Check[] {
+  const token = tokenOf(request);
+  const hasCa = journal.entry(CA_STEP)?.state === 'done';
+  return [
+    ...hostChecks(host, request, () => checkConfiguration(request)),
+    clockOrderCheck(journal),
+    ...(token && !hasCa ? [possessionCheck(host, { ...request, tokenSerials: [] }, token)] : []),
+  ];
+}
+
+function checksOfCluster(host: Host, request: ReplicaRequest): Check[] {
+  const { cluster, hostname } = request;
+  return cluster ? clusterChecks(host, { hostname, cluster, token: tokenOf(request) }) : [];
+}
+
+function tokenOf({ token, secrets }: ReplicaRequest) {
+  return secrets.token && { choice: token, pin: secrets.token };
 }
 
 async function checkConfiguration(request: ReplicaRequest): Promise<undefined> {

@@ -4,11 +4,12 @@ import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Facts, Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
+import type { Cluster } from './cluster.ts';
 import { explained, type Need } from './diagnose.ts';
 import type { Installation } from './installation.ts';
 import { prepareJoin } from './join.ts';
 import { type Joining, joiningWith } from './joining.ts';
-import { replicaChecks, replicaResumeChecks } from './replica-checks.ts';
+import { joinResumeChecks, replicaChecks } from './replica-checks.ts';
 import { CA_FILE, CA_STEP, directoryOf, type JoinedSite, type Report, siteFacts } from './site.ts';
 import { keysOnToken } from './steps/authority.ts';
 import { startAtBoot } from './steps/boot.ts';
@@ -28,6 +29,8 @@ export interface ReplicaSite extends JoinedSite {
   setupCa: boolean;
   /** The CA certificate of the cluster, PEM, trusted from the first byte on. */
   caCertificate: string;
+  /** Whether it joins with a join secret; it joins with the Directory Manager's password otherwise. */
+  joinsBySecret: boolean;
 }
 
 /** The secrets that a replica is made with. */
@@ -43,6 +46,8 @@ export interface ReplicaSecrets {
 /** What `replica-install` was asked for. */
 export interface ReplicaRequest extends ReplicaSite {
   secrets: ReplicaSecrets;
+  /** What was read of the cluster before anything changed; undefined when an unfinished run goes on. */
+  cluster?: Cluster;
 }
 
 /** How long a join secret is good that only its own run knows, in seconds: longer than any deadline of that run. */
@@ -144,7 +149,7 @@ export function joiningOf(
 export const replicaInstall: Installation<ReplicaRequest> = {
   name: 'replica-install',
   checks: replicaChecks,
-  resumeChecks: replicaResumeChecks,
+  resumeChecks: joinResumeChecks,
   steps(host, request) {
     const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
     return replicaSteps(host, request, () => request.secrets, manager);
@@ -155,8 +160,8 @@ export const replicaInstall: Installation<ReplicaRequest> = {
 
 /** The site of a replica without its secrets, for the journal. */
 export function replicaFacts(site: ReplicaSite): Facts {
-  const { setupCa, caCertificate } = site;
-  return { ...siteFacts(site), setupCa, caCertificate };
+  const { setupCa, caCertificate, joinsBySecret } = site;
+  return { ...siteFacts(site), setupCa, caCertificate, joinsBySecret };
 }
 
 function installedReport(request: ReplicaRequest): Report {

@@ -1,13 +1,24 @@
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
-import { failure, refusal } from '../errors.ts';
+import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { clearLeftovers } from '../host/leftovers.ts';
+import type { JournalFile } from '../plan/journal.ts';
 import { runChecks, undoSteps } from '../plan/run.ts';
-import type { Check, Listener } from '../plan/step.ts';
+import type { Check, Listener, Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
+import { caAddSteps } from './ca-add.ts';
+import { leaveCluster, leavingCheck } from './leave.ts';
+import { type ReplicaSite, replicaSteps } from './replica.ts';
 import { serverSteps } from './server.ts';
-import { installedServer, type Report, type Site } from './site.ts';
+import {
+  CA_STEP,
+  type FlowName,
+  type InstalledServer,
+  installedServer,
+  type Report,
+  type Site,
+} from './site.ts';
 import { mayHoldObjects } from './token.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -19,6 +30,12 @@ export interface UninstallOptions {
   pin: Secret | undefined;
   /** Asks a person for it, where it was not given and Dogtag keeps none any more. */
   askPin?: (() => Promise<Secret>) | undefined;
+  /** Removes the server although others need it, or cannot be told. */
+  force?: boolean;
+  /** Takes back what one flow made, and nothing else; all without it. */
+  only?: FlowName | undefined;
+  /** The Directory Manager's password, where an unfinished join is to be taken back on the other server, too. */
+  manager?: Secret | undefined;
   listen: Listener;
 }
 
@@ -29,21 +46,21 @@ export interface UninstallOptions {
  * @throws PreflightError when the token does not let its objects be deleted, with nothing changed
  */
 export async function uninstall(host: Host, options: UninstallOptions): Promise<Report> {
-  const { journal, site } = await installedServer();
-  const hasObjects = mayHoldObjects(journal.entry('certificate-authority'));
+  const server = await installedServer();
+  const { journal, site } = server;
+  const hasObjects = mayHoldObjects(journal.entry(CA_STEP));
   if (hasObjects && !journal.journal.finished && !options.token) throw undecided(site);
-  await clearLeftovers(host, journal.journal.runs);
+  const journals = removable(server, options);
+  for (const one of journals) await clearLeftovers(host, one.journal.runs);
+  const whole = journals.includes(journal);
+  if (whole && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
-  const steps = serverSteps(
-    host,
-    site,
-    () => {
-      throw new Error('an undo asks for no secrets');
-    },
-    pin ? { mode: 'purge', pin: async () => pin } : { mode: 'keep' },
-  );
-  const { listen } = options;
-  const failures = await undoSteps(steps, { journal, listen, run: host.runId, signal: host.signal });
+  if (whole && journal.journal.finished) await leave(host, site, options);
+  const failures: CapstanError[] = [];
+  for (const one of journals) {
+    if (failures.length > 0) break;
+    failures.push(...(await takeBack(host, one, pin, options)));
+  }
   if (failures.length > 0) {
     throw failure(
       'uninstall-incomplete',
@@ -52,6 +69,53 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
     );
   }
   return removedReport(site, hasObjects, pin !== undefined);
+}
+
+/** What is taken back, the latest first; of an unfinished flow that was added to a server only that, where asked. */
+function removable({ journal, added }: InstalledServer, { only }: UninstallOptions): JournalFile[] {
+  const all = [journal, ...added.map((one) => one.journal)].toReversed();
+  return only === undefined ? all : all.filter((one) => one.journal.flow === only);
+}
+
+/** Has the other servers of the cluster forget this one, while it still can tell them. */
+async function leave(host: Host, site: Site, { force, listen }: UninstallOptions): Promise<void> {
+  const step = { id: 'leave', title: 'Leave the cluster' };
+  const begun = performance.now();
+  listen({ type: 'undo-started', ...step });
+  try {
+    const line = (text: string) => listen({ type: 'step-line', id: step.id, line: text });
+    await leaveCluster(host, site, { force: force ?? false, line });
+    const seconds = Math.round(performance.now() - begun) / 1000;
+    listen({ type: 'undo-finished', ...step, seconds });
+  } catch (error) {
+    const code = error instanceof CapstanError ? error.code : 'unexpected';
+    listen({ type: 'undo-failed', ...step, code, message: sentenceOf(error) });
+    throw error;
+  }
+}
+
+async function takeBack(
+  host: Host,
+  journal: JournalFile,
+  pin: Secret | undefined,
+  { listen, manager }: UninstallOptions,
+): Promise<CapstanError[]> {
+  const steps = stepsOf(host, journal, pin, manager);
+  return undoSteps(steps, { journal, listen, run: host.runId, signal: host.signal });
+}
+
+/** The steps of the flow that wrote a journal. */
+function stepsOf(host: Host, { journal }: JournalFile, pin: Secret | undefined, manager?: Secret): Step[] {
+  const noSecrets = () => {
+    throw new Error('an undo asks for no secrets');
+  };
+  if (journal.flow === 'server-install') {
+    const token = pin ? ({ mode: 'purge', pin: async () => pin } as const) : ({ mode: 'keep' } as const);
+    return serverSteps(host, journal.site as unknown as Site, noSecrets, token);
+  }
+  const site = journal.site as unknown as ReplicaSite;
+  const steps = journal.flow === 'ca-add' ? caAddSteps : replicaSteps;
+  return steps(host, site, noSecrets, () => manager);
 }
 
 function removedReport({ hostname, token }: Site, hadObjects: boolean, purged: boolean): Report {

@@ -15,12 +15,14 @@ export const DIRECTORY_MANAGER = 'cn=Directory Manager';
  * Makes this host known to the server that it joins, where the Directory Manager's password is at hand; with a join
  * secret that is done already, and stays so: another try may be made with it.
  * @param manager the password, where it is known
+ * @param made what of this host goes with an undo: a server keeps its identity when it only loses its CA
  */
 export function joined(
   host: Host,
   site: JoinedSite,
   joining: Joining,
   manager: () => Secret | undefined,
+  made: 'all' | 'user' = 'all',
 ): Step {
   const { suffix } = directoryOf(site);
   return {
@@ -39,7 +41,9 @@ export function joined(
         as: { dn: DIRECTORY_MANAGER, password },
       };
       await withRemoteDirectory(host, access, (directory) =>
-        undoJoin(directory, { suffix, hostname: site.hostname }),
+        made === 'user'
+          ? endJoin(directory, site.hostname)
+          : undoJoin(directory, { suffix, hostname: site.hostname }),
       );
     },
   };

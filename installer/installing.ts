@@ -1,0 +1,121 @@
+/** What the installing commands share: who is asked, where secrets come from, and which way a run goes. */
+import { hostname as systemName } from 'node:os';
+import type { FlowOptions } from '../src/flow/installation.ts';
+import type { FlowName, Installed, Report } from '../src/flow/site.ts';
+import type { Host } from '../src/host/host.ts';
+import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../src/secret/sources.ts';
+import type { OutputValues } from './options/output.ts';
+import { type TokenValues, tokenSecret } from './options/token.ts';
+import { type Asker, canAsk, openAsker } from './prompt.ts';
+import type { Session } from './session.ts';
+import { chooseWay, decide, type WayValues } from './unfinished.ts';
+
+/** What every installing command is given. */
+export interface InstallingValues extends OutputValues, WayValues, TokenValues {
+  allowExposedPasswordFiles?: boolean;
+}
+
+/** What a run works with. */
+export interface Circumstances<Values extends InstallingValues> {
+  values: Values;
+  session: Session;
+  host: Host;
+  asker: Asker | undefined;
+}
+
+/** The two ways forward of a command. */
+export interface Ways<Values extends InstallingValues> {
+  begin(circumstances: Circumstances<Values>, options: FlowOptions): Promise<Report>;
+  resume(circumstances: Circumstances<Values>, earlier: Installed, options: FlowOptions): Promise<Report>;
+}
+
+/** Runs an installing command: from the beginning, on from where an earlier run stopped, or back. */
+export async function runInstalling<Values extends InstallingValues>(
+  flow: FlowName,
+  values: Values,
+  session: Session,
+  ways: Ways<Values>,
+): Promise<undefined> {
+  // A look changes nothing, and may go beside a run that does.
+  const host = values.dryRun ? session.openHost() : await session.takeHost();
+  const { unfinishedFlow } = await import('../src/flow/site.ts');
+  const earlier = await unfinishedFlow();
+  const asker = askerFor(values, host.signal);
+  const circumstances = { values, session, host, asker };
+  const way = await chooseWay(flow, values, earlier?.journal.journal, asker);
+  const report =
+    way === 'undo'
+      ? await undo(flow, circumstances)
+      : earlier
+        ? await ways.resume(circumstances, earlier, optionsOf(circumstances))
+        : await ways.begin(circumstances, optionsOf(circumstances));
+  const log = host.log.path ? [{ name: 'Log', value: host.log.path }] : [];
+  session.view.result({ ...report, facts: [...report.facts, ...log] });
+}
+
+function optionsOf({ values, session }: Circumstances<InstallingValues>): FlowOptions {
+  const secondSignal = session.secondSignal();
+  return {
+    dryRun: values.dryRun ?? false,
+    keep: values.keep ?? false,
+    decide: deciderFor(values, session, secondSignal),
+    undoSignal: secondSignal,
+    listen: session.view.listen,
+  };
+}
+
+async function undo(
+  flow: FlowName,
+  { values, session, host, asker }: Circumstances<InstallingValues>,
+): Promise<Report> {
+  const { uninstall } = await import('../src/flow/uninstall.ts');
+  const wanted = tokenSecret(values);
+  const pinFrom = async (from: SecretPlaces) => (await collectSecrets({ pin: wanted }, from)).pin;
+  const places = placesOf(values, undefined, host.signal);
+  return uninstall(host, {
+    token: 'purge',
+    // A host that did not finish joining is missed by nobody; a server that loses what was added to it stays one.
+    force: true,
+    only: flow,
+    pin: isGiven(wanted, places) ? await pinFrom(places) : undefined,
+    askPin: asker && (() => pinFrom(placesOf(values, asker, host.signal))),
+    listen: session.view.listen,
+  });
+}
+
+/** Asks a person what becomes of a run that failed, where one is there and --keep did not say it. */
+function deciderFor(values: InstallingValues, session: Session, signal: AbortSignal) {
+  const asker = values.keep ? undefined : askerFor(values, signal);
+  if (!asker) return undefined;
+  return async () => {
+    await session.view.pause();
+    return decide(asker);
+  };
+}
+
+/** Questions go to a person at a terminal, who neither said --unattended nor wants a program to read the output. */
+export function askerFor({ unattended, output }: OutputValues, signal: AbortSignal): Asker | undefined {
+  return unattended || output === 'json' || !canAsk() ? undefined : openAsker(signal);
+}
+
+/** Where the secrets of a run may come from. */
+export function placesOf(
+  values: InstallingValues,
+  asker: Asker | undefined,
+  signal: AbortSignal,
+): SecretPlaces {
+  return {
+    credentials: process.env.CREDENTIALS_DIRECTORY,
+    readInput: () => readStandardInput(signal),
+    ask: asker?.secret,
+    exposedFiles: values.allowExposedPasswordFiles,
+  };
+}
+
+/** The name that the system knows itself by, fully qualified where it can tell (hostname(1), --fqdn). */
+export async function fullHostName(host: Host): Promise<string | undefined> {
+  const name = systemName();
+  if (name.includes('.')) return name;
+  const answer = await host.run('hostname', ['--fqdn'], { deadline: 'resolver' }).catch(() => undefined);
+  return answer?.stdout.trim() || name || undefined;
+}

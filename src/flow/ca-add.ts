@@ -1,0 +1,60 @@
+import type { Host } from '../host/host.ts';
+import type { Step } from '../plan/step.ts';
+import type { Secret } from '../secret/secret.ts';
+import type { Installation } from './installation.ts';
+import {
+  cloneSteps,
+  explainedSteps,
+  joiningOf,
+  type ReplicaRequest,
+  type ReplicaSecrets,
+  type ReplicaSite,
+  replicaFacts,
+} from './replica.ts';
+import { caAddChecks, joinResumeChecks } from './replica-checks.ts';
+import type { Report } from './site.ts';
+import { startAtBoot } from './steps/boot.ts';
+import { joinEnded, joined } from './steps/join.ts';
+import { trackingMonitored } from './steps/tracking.ts';
+
+/** Gives a server of the cluster that has no CA a clone of it, with the keys on the token. */
+export function caAddSteps(
+  host: Host,
+  site: ReplicaSite,
+  secrets: () => ReplicaSecrets,
+  manager: () => Secret | undefined,
+): Step[] {
+  const joining = joiningOf(host, site, secrets);
+  return explainedSteps(host, site, secrets, [
+    joined(host, site, joining, manager, 'user'),
+    ...cloneSteps(host, site, joining, secrets),
+    startAtBoot(host, site),
+    trackingMonitored(host, site),
+    joinEnded(host, site, true),
+  ]);
+}
+
+/** Adds a CA to the server on this host. */
+export const caAdd: Installation<ReplicaRequest> = {
+  name: 'ca-add',
+  checks: caAddChecks,
+  resumeChecks: joinResumeChecks,
+  steps(host, request) {
+    const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
+    return caAddSteps(host, request, () => request.secrets, manager);
+  },
+  facts: async (request) => replicaFacts(request),
+  report: addedReport,
+};
+
+function addedReport({ hostname, supplier, token, realm }: ReplicaRequest): Report {
+  return {
+    title: `The server ${hostname} has a clone of the certificate authority of ${realm}, on the token ${token.label}.`,
+    facts: [
+      { name: 'Clone of', value: `the CA of ${supplier}, replication both ways over TLS` },
+      { name: 'Keys', value: `those on the token ${token.label} (${token.libraryPath})` },
+      { name: 'Web interface', value: `https://${hostname}:8443/ca` },
+    ],
+    next: ['See how it is: capstan status; how all are: capstan status --all'],
+  };
+}
