@@ -35,7 +35,8 @@ export async function instanceRemains(instance: string): Promise<string[]> {
 /**
  * Takes the security domain out of a CA's configuration, so that pkidestroy does not leave it by `sslget -p PIN`: the
  * PIN of the token would be seen in the process list and, when that fails, stand in pkidestroy's own log (10.10.2,
- * `SecurityDomain.deregister` of pkihelper). The domain of a cluster's last CA goes away with it.
+ * `SecurityDomain.deregister` of pkihelper). Who takes a CA out of a cluster removes what it has in the domain from the
+ * directory (`domainTraces`); the domain of a cluster's last CA goes away with it.
  */
 async function forgetSecurityDomain(instance: string): Promise<void> {
   const file = `${instanceConfiguration(instance)}/ca/CS.cfg`;
