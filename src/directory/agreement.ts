@@ -131,6 +131,11 @@ export function readAgreement(entry: Entry): Agreement {
   };
 }
 
+/** Whether the receiver took part in the last session, or the one that goes on; false before the first. */
+export function hasReached({ lastUpdate }: Agreement): boolean {
+  return lastUpdate.ok && /acquired successfully|session successful/i.test(lastUpdate.text);
+}
+
 /** What a session finds that has nothing to build on (repl5.h: NSDS50_REPL_NO_SUCH_REPLICA is 6, a RUV's error 19). */
 const UNINITIALISED = /different database generation ID|may need to be initialized/i;
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { pause, within } from '../host/wait.ts';
-import { agreementFor } from './agreement.ts';
+import { agreementFor, hasReached } from './agreement.ts';
 import type { Directory } from './client.ts';
 import { PROBE } from './identity.ts';
 
@@ -23,7 +23,8 @@ function probeDn({ suffix, sender, receiver }: Way): string {
 const LOOK = 100;
 
 /**
- * Writes an entry on one server, waits until another one has it, removes it and waits until it is gone there, too.
+ * Writes an entry on one server, waits until another one has it, removes it and waits until it is gone there, too. The
+ * agreement between the two must have worked: in a ring, the entry also comes the other way round.
  * @returns seconds until the entry was seen
  * @throws CapstanError `replication-unproven`, also after the deadline `replication`; `directory-refused`, `interrupted`
  */
@@ -45,7 +46,9 @@ export async function proveReplication(
   try {
     await seen(host, from, way, async () => {
       const entry = await to.entry(dn, ['description']);
-      return entry?.values('description')[0] === mark;
+      if (entry?.values('description')[0] !== mark) return false;
+      const agreement = await agreementFor(from, way);
+      return agreement !== undefined && hasReached(agreement);
     });
   } finally {
     // Interrupted, nothing can be done any more; see removeProbe.

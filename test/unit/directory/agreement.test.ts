@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readAgreement, readSession } from '../../../src/directory/agreement.ts';
+import { hasReached, readAgreement, readSession } from '../../../src/directory/agreement.ts';
 import type { Entry } from '../../../src/directory/client.ts';
 
 function entry(attributes: Record<string, string>): Entry {
@@ -66,5 +66,18 @@ describe('an agreement', () => {
 
   test('that copies the whole suffix now is not initialised yet', () => {
     expect(readAgreement(entry({ ...plain, nsds5BeginReplicaRefresh: 'start' })).initialised).toBe(false);
+  });
+
+  test.each([
+    ['Error (0) Replica acquired successfully: Incremental update started', true],
+    ['Error (0) Replica acquired successfully: Incremental update succeeded', true],
+    ['Error (0) Replication session successful', true],
+    ['Error (0) No replication sessions started since server startup', false],
+    ["Error (1) Can't acquire busy replica (Incremental transient error)", false],
+    ['Error (49) Problem connecting to replica - LDAP error: Invalid credentials (connection error)', false],
+  ])('that says %j has reached its receiver: %j', (status, reached) => {
+    expect(hasReached(readAgreement(entry({ ...plain, nsds5replicaLastUpdateStatus: status })))).toBe(
+      reached,
+    );
   });
 });
