@@ -12,8 +12,11 @@ import { instanceUnit } from './destroy.ts';
 import { instanceConfiguration } from './nssdb.ts';
 import { postForm, type TrustedCa } from './rest.ts';
 
-/** What a CA does about CRLs; `mixed` is what FreeIPA calls inconsistent. */
-export type CrlGeneration = 'on' | 'off' | 'mixed';
+/**
+ * What a CA does about CRLs. One that is `deaf` generates them and does not hear of what other CAs revoke, which is how
+ * pkispawn leaves a first CA; `mixed` is what FreeIPA calls inconsistent.
+ */
+export type CrlGeneration = 'on' | 'deaf' | 'off' | 'mixed';
 
 /** The parameters with their values where CRLs are generated and where they are not; undefined: not in the file. */
 const PARAMETERS: readonly { key: string; on: string | undefined; off: string }[] = [
@@ -25,14 +28,15 @@ const PARAMETERS: readonly { key: string; on: string | undefined; off: string }[
   { key: 'ca.certStatusUpdateInterval', on: undefined, off: '0' },
 ];
 
-/** What the text of a CS.cfg makes of CRLs. A single CA need not listen to clones. */
+/** What the text of a CS.cfg makes of CRLs. */
 export function crlGenerationIn(text: string): CrlGeneration {
   const [cache, updates, listens, interval] = PARAMETERS.map(({ key }) =>
     settingOf(text, key)?.toLowerCase(),
   );
   const generates = (cache ?? 'true') === 'true';
   if (generates !== ((updates ?? 'true') === 'true')) return 'mixed';
-  if (generates) return interval === '0' ? 'mixed' : 'on';
+  if (generates && interval === '0') return 'mixed';
+  if (generates) return listens === 'true' ? 'on' : 'deaf';
   return listens === 'true' ? 'mixed' : 'off';
 }
 

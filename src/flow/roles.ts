@@ -94,14 +94,25 @@ function crlProblem(
   if (crlHere === undefined) return [];
   const [holder] = holders(servers, 'crl');
   if (holder === undefined) return [];
-  const isHolder = holder.toLowerCase() === hostname.toLowerCase();
-  if (crlHere === (isHolder ? 'on' : 'off')) return [];
-  return [
-    {
-      message: isHolder
-        ? `${hostname} is to generate the CRLs, but its CA is not set to.`
-        : `The CA of ${hostname} is set to generate CRLs, which is the task of ${holder}.`,
-      next: `Run on ${hostname}: capstan role move crl ${holder}`,
-    },
-  ];
+  const message = crlMismatch(hostname, holder, crlHere, servers.filter(caOf).length);
+  return message === undefined
+    ? []
+    : [{ message, next: `Run on ${hostname}: capstan role move crl ${holder}` }];
+}
+
+/** What is wrong about CRLs here, as a sentence; undefined where nothing is. @param cas how many CAs there are */
+function crlMismatch(
+  hostname: string,
+  holder: string,
+  crlHere: CrlGeneration,
+  cas: number,
+): string | undefined {
+  if (holder.toLowerCase() !== hostname.toLowerCase()) {
+    if (crlHere === 'off') return undefined;
+    return `The CA of ${hostname} is set to generate CRLs, which is the task of ${holder}.`;
+  }
+  if (crlHere === 'on' || (crlHere === 'deaf' && cas < 2)) return undefined;
+  return crlHere === 'deaf'
+    ? `The CRLs of ${hostname} lack what other servers revoke, of which its CA is not set to hear.`
+    : `${hostname} is to generate the CRLs, but its CA is not set to.`;
 }

@@ -178,7 +178,7 @@ async function crlGenerationFound(host: Host): Promise<string> {
   const { crlHere, problems } = await readRoles(host);
   const [problem] = problems.filter(({ next }) => next.includes('role move crl'));
   if (problem) throw new Error(`${problem.message} ${problem.next}`);
-  return `${crlHere ?? 'unknown'}, as recorded`;
+  return `${crlHere === 'off' ? 'off' : 'on'}, as recorded`;
 }
 
 async function certificates(host: Host, site: Site): Promise<Finding[]> {

@@ -26,9 +26,10 @@ const lineOf = (text: string, key: string) => text.split('\n').find((line) => li
 
 describe('whether a CA generates CRLs', () => {
   test.each([
-    ['the first CA does', FIRST, 'on'],
+    ['the first CA does, without hearing of others', FIRST, 'deaf'],
+    ['the generator of a cluster does', `${FIRST}ca.listenToCloneModifications=true\n`, 'on'],
     ['a clone does not', CLONE, 'off'],
-    ['a CA without any of the parameters does', 'machineName=ca1\n', 'on'],
+    ['a CA without any of the parameters does', 'machineName=ca1\n', 'deaf'],
     ['FreeIPA writes it in capitals', CLONE.replaceAll('false', 'False'), 'off'],
     ['without its cache', FIRST.replace('Cache=true', 'Cache=false'), 'mixed'],
     ['without updates', FIRST.replace('Updates=true', 'Updates=false'), 'mixed'],

@@ -49,6 +49,13 @@ describe('the roles of a cluster', () => {
     }
   });
 
+  test('are unwell where the CRLs lack what others revoke, once there are others', () => {
+    expect(problemsOf('ca1.example.test', CLUSTER, 'deaf')).toMatchObject([
+      { message: expect.stringContaining('lack what other servers revoke') },
+    ]);
+    expect(problemsOf('ca1.example.test', [FIRST, server('ds3.example.test')], 'deaf')).toEqual([]);
+  });
+
   test('say nothing of a cluster without a CA', () => {
     expect(problemsOf('ds3.example.test', [server('ds3.example.test')], undefined)).toEqual([]);
   });
