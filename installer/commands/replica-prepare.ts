@@ -17,8 +17,8 @@ line asks for.
 
 The join secret works for one host and for a limited time, which the directory itself
 enforces; it is gone when the host has joined, and when the command is run again for
-the same host. Until then it is worth as much as the Directory Manager's password is
-for joining: who has it can be given certificates of servers. Send it by another way
+the same host. Until then guard it like the Directory Manager's password: Dogtag lets
+who may join learn and do what a server of the cluster can. Send it by another way
 than the line.
 
 Example, on a server with a CA:
