@@ -136,6 +136,8 @@ function localRights(suffix: string): [dn: string, aci: string][] {
   const classes = ['nsds5Replica', 'nsds5ReplicationAgreement', 'nsMappingTree']
     .map((name) => `(objectClass=${name})`)
     .join('');
+  // 389-ds asks for the right to add the container of the tasks, too, with each of them.
+  const container = '(target = "ldap:///cn=cleanallruv,cn=tasks,cn=config")';
   const cleaning = '(target = "ldap:///cn=*,cn=cleanallruv,cn=tasks,cn=config")';
   return [
     ['cn=mapping tree,cn=config', right(ALL, 'add replication', 'add', group)],
@@ -158,6 +160,7 @@ function localRights(suffix: string): [dn: string, aci: string][] {
         group,
       ),
     ],
+    ['cn=tasks,cn=config', right(container + ALL, 'begin to clean the RUV', 'add, read, search', group)],
     ['cn=tasks,cn=config', right(cleaning + ALL, 'clean the RUV', 'add, read, search', group)],
   ];
 }

@@ -5,14 +5,17 @@ import { removeAgent } from '../../dogtag/agent.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-deployment.ts';
 import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
+import type { Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
 import { enrollMember } from '../../dogtag/membership.ts';
 import { makeOwnAgent } from '../../dogtag/own-agent.ts';
+import { hastenRanges, lacksNumbers, UNTIL_RESERVED } from '../../dogtag/ranges.ts';
 import { joinUid } from '../../dogtag/security-domain.ts';
 import { spawn } from '../../dogtag/spawn.ts';
 import { isInterruption, sentenceOf } from '../../errors.ts';
 import { absentPaths, removeEmptyFolder } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
+import { pause } from '../../host/wait.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
@@ -72,7 +75,8 @@ async function spawnClone(
   await withPrivateFolder(async (folder) => {
     const deployment = cloneDeployment(site, { ...secrets, join: password }, folder.path);
     for (const part of caCloneDeployments(deployment, profile)) {
-      await spawn(host, part, report.line);
+      await spawnPatiently(host, site, part, report.line);
+      if (part.name === 'installation') await hastenRanges(INSTANCE);
       if (part.name !== 'configuration') {
         await trustCloneCertificates(host, INSTANCE, site.token.label, joining.caCertificate);
       }
@@ -80,6 +84,23 @@ async function spawnClone(
       await sleep(1000);
     }
   });
+}
+
+/** Tries once more where the CA that is cloned has only just started, and has no numbers to give away yet. */
+async function spawnPatiently(
+  host: Host,
+  { supplier }: JoinedSite,
+  part: Deployment,
+  line: (text: string) => void,
+): Promise<void> {
+  try {
+    await spawn(host, part, line);
+  } catch (error) {
+    if (!lacksNumbers(error)) throw error;
+    line(`The CA of ${supplier} has no serial numbers to share yet; trying again in ${UNTIL_RESERVED} s`);
+    await pause(host, UNTIL_RESERVED * 1000, `serial numbers of ${supplier}`);
+    await spawn(host, part, line);
+  }
 }
 
 /**
