@@ -199,11 +199,8 @@ async function checkWayThere(host: Host, server: string): Promise<string> {
       'Add it to the DNS or to /etc/hosts.',
     );
   }
-  const closed: string[] = [];
-  for (const port of PORTS) {
-    const flaw = await wayTo(host, address, port);
-    if (flaw) closed.push(`${port} (${flaw})`);
-  }
+  const flaws = await Promise.all(PORTS.map((port) => wayTo(host, address, port)));
+  const closed = PORTS.flatMap((port, index) => (flaws[index] ? [`${port} (${flaws[index]})`] : []));
   if (closed.length === 0)
     return `TCP ${PORTS.join(', ')} of ${address}; ${server} must reach this host at TCP 636`;
   throw refusal(
