@@ -12,6 +12,7 @@ import {
   fqdn,
   heal,
   joinWords,
+  ldapmodify,
   ldapsearch,
   power,
   SUFFIXES,
@@ -28,6 +29,7 @@ import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import { freshLab, holdersOf, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
 
 const HOSTS = ['ca1', 'ca2', 'ca3'] as const;
+const MASTERS = `cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`;
 const CA_FILE = '/root/cluster-ca.crt';
 const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsystemCert'].map(
   (name) => `${name} cert-pki-ca`,
@@ -195,13 +197,9 @@ describe('the cluster', () => {
   });
 
   test('tells one record, one CRL generator, one renewal master, and the roles of all', async () => {
-    const roles = await ldapsearch(
-      'ca3',
-      `cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`,
-      "'(cn=CA)' ipaConfigString",
-    );
+    const roles = await ldapsearch('ca3', MASTERS, "'(cn=CA)' ipaConfigString");
     expect(valuesOf(roles, 'dn').toSorted()).toEqual(
-      HOSTS.map((host) => `cn=CA,cn=${fqdn(host)},cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`),
+      HOSTS.map((host) => `cn=CA,cn=${fqdn(host)},${MASTERS}`),
     );
     const marks = valuesOf(roles, 'ipaConfigString');
     expect(marks.filter((mark) => mark === 'enabledService')).toHaveLength(3);
@@ -349,21 +347,29 @@ describe('roles and leaving', () => {
   const leave = (host: string, ...more: string[]) => capstan(host, ['uninstall', '--unattended', ...more]);
 
   test('the renewal master and the generator of CRLs do not leave', async () => {
-    const { exit, output } = await leave('ca1');
-    expect(exit).toBe(2);
-    expect(output).toContain('role move');
+    const { exit, last } = await leave('ca1');
+    expect([exit, last.failures?.map(({ code }) => code)]).toEqual([2, ['renewal-master', 'crl-generator']]);
     expect(await unwell('ca1')).toEqual([]);
+  });
+
+  test('the last CA does not leave servers that have none', async () => {
+    const others = await ldapsearch('ca1', MASTERS, "'(&(cn=CA)(!(ipaConfigString=caRenewalMaster)))'");
+    const deletions = valuesOf(others, 'dn').map((dn) => `dn: ${dn}\nchangetype: delete\n`);
+    expect(deletions).toHaveLength(2);
+    await ldapmodify('ca1', deletions.join('\n'));
+    try {
+      const { exit, last } = await leave('ca1');
+      expect([exit, last.failures?.map(({ code }) => code)]).toEqual([2, ['last-ca']]);
+    } finally {
+      await ldapmodify('ca1', others.replaceAll(/^dn: .*$/gm, '$&\nchangetype: add'));
+    }
   });
 
   test('roles move, and there is one of each at any time', async () => {
     await succeeds('ca2', ['role', 'move', 'renewal-master', fqdn('ca2')]);
     for (const host of ['ca1', 'ca2']) await succeeds(host, ['role', 'move', 'crl', fqdn('ca2')]);
     expect(await crlGenerators()).toEqual(['ca2']);
-    const marks = await ldapsearch(
-      'ca3',
-      `cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`,
-      "'(ipaConfigString=caRenewalMaster)' dn",
-    );
+    const marks = await ldapsearch('ca3', MASTERS, "'(ipaConfigString=caRenewalMaster)' dn");
     expect(valuesOf(marks, 'dn')).toEqual([
       `cn=CA,cn=${fqdn('ca2')},cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`,
     ]);

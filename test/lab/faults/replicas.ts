@@ -38,6 +38,9 @@ export const CA_ADD_STEPS: readonly UsualStep[] = [
   { id: 'keys-on-token', seconds: 0.6 },
   { id: 'tracking', seconds: 1.5 },
   { id: 'ca-role', seconds: 0.2 },
+  { id: 'start-at-boot', seconds: 0.4 },
+  { id: 'tracking-monitored', seconds: 0.03 },
+  { id: 'join-ended', seconds: 0.1 },
 ];
 
 const JOIN: Struck = { flow: REPLICA, steps: REPLICA_STEPS, prefix: 'replica-', what: 'Replica: ' };
