@@ -3,6 +3,7 @@ import { hostname as systemName } from 'node:os';
 import type { FlowOptions } from '../src/flow/installation.ts';
 import type { FlowName, Installed, Report } from '../src/flow/site.ts';
 import type { Host } from '../src/host/host.ts';
+import type { Secret } from '../src/secret/secret.ts';
 import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../src/secret/sources.ts';
 import type { OutputValues } from './options/output.ts';
 import { type TokenValues, tokenSecret } from './options/token.ts';
@@ -27,6 +28,8 @@ export interface Circumstances<Values extends InstallingValues> {
 export interface Ways<Values extends InstallingValues> {
   begin(circumstances: Circumstances<Values>, options: FlowOptions): Promise<Report>;
   resume(circumstances: Circumstances<Values>, earlier: Installed, options: FlowOptions): Promise<Report>;
+  /** The Directory Manager's password, where an undo is to reach another server with it. */
+  manager?(circumstances: Circumstances<Values>): Promise<Secret | undefined>;
 }
 
 /** Runs an installing command: from the beginning, on from where an earlier run stopped, or back. */
@@ -45,7 +48,7 @@ export async function runInstalling<Values extends InstallingValues>(
   const way = await chooseWay(flow, values, earlier?.journal.journal, asker);
   const report =
     way === 'undo'
-      ? await undo(flow, circumstances)
+      ? await undo(flow, circumstances, await ways.manager?.(circumstances))
       : earlier
         ? await ways.resume(circumstances, earlier, optionsOf(circumstances))
         : await ways.begin(circumstances, optionsOf(circumstances));
@@ -67,6 +70,7 @@ function optionsOf({ values, session }: Circumstances<InstallingValues>): FlowOp
 async function undo(
   flow: FlowName,
   { values, session, host, asker }: Circumstances<InstallingValues>,
+  manager: Secret | undefined,
 ): Promise<Report> {
   const { uninstall } = await import('../src/flow/uninstall.ts');
   const wanted = tokenSecret(values);
@@ -74,9 +78,9 @@ async function undo(
   const places = placesOf(values, undefined, host.signal);
   return uninstall(host, {
     token: 'purge',
-    // A host that did not finish joining is missed by nobody; a server that loses what was added to it stays one.
-    force: true,
+    // A server that loses what was added to it stays one.
     only: flow,
+    manager,
     pin: isGiven(wanted, places) ? await pinFrom(places) : undefined,
     askPin: asker && (() => pinFrom(placesOf(values, asker, host.signal))),
     listen: session.view.listen,

@@ -2,7 +2,8 @@
 import { refusal } from '../src/errors.ts';
 import type { ReplicaRequest, ReplicaSecrets, ReplicaSite } from '../src/flow/replica.ts';
 import type { JournalFile } from '../src/plan/journal.ts';
-import { collectSecrets, type SecretRequest } from '../src/secret/sources.ts';
+import type { Secret } from '../src/secret/secret.ts';
+import { collectSecrets, isGiven, type SecretRequest } from '../src/secret/sources.ts';
 import { type Circumstances, type InstallingValues, placesOf } from './installing.ts';
 import {
   type JoinTarget,
@@ -145,4 +146,14 @@ function requireUnchanged(
       'Leave the option out; or take everything back with --undo and begin again.',
     );
   }
+}
+
+/** The Directory Manager's password as it was given, if it was: an undo asks nobody for it. */
+export async function givenManager({
+  values,
+  host,
+}: Circumstances<JoiningValues>): Promise<Secret | undefined> {
+  const places = placesOf(values, undefined, host.signal);
+  const request = { ...dsSecret(values), chosen: false };
+  return isGiven(request, places) ? (await collectSecrets({ ds: request }, places)).ds : undefined;
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import type { ReplicaRequest, ReplicaSite } from '../../src/flow/replica.ts';
 import { type Circumstances, runInstalling } from '../installing.ts';
-import { type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
+import { givenManager, type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
 import { joinOptions } from '../options/join.ts';
 import { outputOptions, wayOptions } from '../options/output.ts';
 import { tokenOptions } from '../options/token.ts';
@@ -51,6 +51,7 @@ export function command(): Command {
 
 async function run(values: JoiningValues, session: Session): Promise<undefined> {
   return runInstalling(NAME, values, session, {
+    manager: givenManager,
     async begin(circumstances, options) {
       const { install } = await import('../../src/flow/installation.ts');
       const { caAdd } = await import('../../src/flow/ca-add.ts');

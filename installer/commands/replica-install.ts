@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { ReplicaRequest, ReplicaSite } from '../../src/flow/replica.ts';
 import { parseHostname } from '../../src/names/domain.ts';
 import { type Circumstances, fullHostName, runInstalling } from '../installing.ts';
-import { type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
+import { givenManager, type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
 import { readField } from '../options/field.ts';
 import { joinOptions } from '../options/join.ts';
 import { outputOptions, wayOptions } from '../options/output.ts';
@@ -81,6 +81,7 @@ export function command(): Command {
 
 async function run(values: Values, session: Session): Promise<undefined> {
   return runInstalling(NAME, values, session, {
+    manager: givenManager,
     async begin(circumstances, options) {
       const { install } = await import('../../src/flow/installation.ts');
       const { replicaInstall } = await import('../../src/flow/replica.ts');

@@ -23,11 +23,12 @@ export function caAddSteps(
   site: ReplicaSite,
   secrets: () => ReplicaSecrets,
   manager: () => Secret | undefined,
+  force = false,
 ): Step[] {
   const joining = joiningOf(host, site, secrets);
   return explainedSteps(host, site, secrets, [
     joined(host, site, joining, manager, 'user'),
-    ...cloneSteps(host, site, joining, secrets),
+    ...cloneSteps(host, site, joining, secrets, force),
     startAtBoot(host, site),
     trackingMonitored(host, site),
     joinEnded(host, site, true),

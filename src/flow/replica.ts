@@ -53,12 +53,17 @@ export interface ReplicaRequest extends ReplicaSite {
 /** How long a join secret is good that only its own run knows, in seconds: longer than any deadline of that run. */
 const PREPARED_HERE = 86_400;
 
-/** Joins a server to a cluster: directory, replication both ways, and a clone of the CA with the keys on the token. */
+/**
+ * Joins a server to a cluster: directory, replication both ways, and a clone of the CA with the keys on the token.
+ * @param manager the Directory Manager's password, where an undo may use it
+ * @param force whether an undo goes on although another server cannot be told
+ */
 export function replicaSteps(
   host: Host,
   site: ReplicaSite,
   secrets: () => ReplicaSecrets,
   manager: () => Secret | undefined,
+  force = false,
 ): Step[] {
   const joining = joiningOf(host, site, secrets);
   const directorySecret = () => ({ ds: secrets().ds });
@@ -69,9 +74,9 @@ export function replicaSteps(
     directoryInstance(host, site, directorySecret),
     directoryRights(host, site),
     memberDirectoryCertificate(host, site, joining),
-    domainReplication(host, site),
+    domainReplication(host, site, force),
     serverRecord(host, site),
-    ...(site.setupCa ? cloneSteps(host, site, joining, secrets) : []),
+    ...(site.setupCa ? cloneSteps(host, site, joining, secrets, force) : []),
     startAtBoot(host, site, site.setupCa),
     ...(site.setupCa ? [trackingMonitored(host, site)] : []),
     joinEnded(host, site, site.setupCa),
@@ -85,10 +90,11 @@ export function cloneSteps(
   site: JoinedSite,
   joining: Joining,
   secrets: () => ReplicaSecrets,
+  force: boolean,
 ): Step[] {
   const cloneSecrets = () => ({ ds: secrets().ds, token: tokenPin(secrets()) });
   return [
-    caReplication(host, site),
+    caReplication(host, site, force),
     cloneAuthority(host, site, joining, cloneSecrets),
     keysOnToken(host, site, cloneSecrets),
     tracking(host, site),

@@ -31,7 +31,7 @@ export interface UninstallOptions {
   /** Asks a person for it, where it was not given and Dogtag keeps none any more. */
   askPin?: (() => Promise<Secret>) | undefined;
   /** Removes the server although others need it, or cannot be told. */
-  force?: boolean;
+  force?: boolean | undefined;
   /** Takes back what one flow made, and nothing else; all without it. */
   only?: FlowName | undefined;
   /** The Directory Manager's password, where an unfinished join is to be taken back on the other server, too. */
@@ -53,9 +53,10 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   const journals = removable(server, options);
   for (const one of journals) await clearLeftovers(host, one.journal.runs);
   const whole = journals.includes(journal);
-  if (whole && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
+  const finished = whole && journal.journal.finished !== undefined;
+  if (finished && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
-  if (whole && journal.journal.finished) await leave(host, site, options);
+  if (finished) await leave(host, site, options);
   const failures: CapstanError[] = [];
   for (const one of journals) {
     if (failures.length > 0) break;
@@ -98,14 +99,18 @@ async function takeBack(
   host: Host,
   journal: JournalFile,
   pin: Secret | undefined,
-  { listen, manager }: UninstallOptions,
+  { listen, manager, force }: UninstallOptions,
 ): Promise<CapstanError[]> {
-  const steps = stepsOf(host, journal, pin, manager);
+  const steps = stepsOf(host, journal, { pin, manager, force });
   return undoSteps(steps, { journal, listen, run: host.runId, signal: host.signal });
 }
 
 /** The steps of the flow that wrote a journal. */
-function stepsOf(host: Host, { journal }: JournalFile, pin: Secret | undefined, manager?: Secret): Step[] {
+function stepsOf(
+  host: Host,
+  { journal }: JournalFile,
+  { pin, manager, force }: Pick<UninstallOptions, 'pin' | 'manager' | 'force'>,
+): Step[] {
   const noSecrets = () => {
     throw new Error('an undo asks for no secrets');
   };
@@ -115,7 +120,7 @@ function stepsOf(host: Host, { journal }: JournalFile, pin: Secret | undefined, 
   }
   const site = journal.site as unknown as ReplicaSite;
   const steps = journal.flow === 'ca-add' ? caAddSteps : replicaSteps;
-  return steps(host, site, noSecrets, () => manager);
+  return steps(host, site, noSecrets, () => manager, force);
 }
 
 function removedReport({ hostname, token }: Site, hadObjects: boolean, purged: boolean): Report {

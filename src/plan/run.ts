@@ -130,7 +130,7 @@ export interface UndoOptions {
 
 /**
  * Takes back, last one first, every step that the journal says was begun.
- * A step that cannot be taken back does not stop the others; an interruption does.
+ * A step that cannot be taken back does not stop the others, unless it holds them back; an interruption does.
  * @returns the failures; the journal is gone when there is none
  * @throws the CapstanError of an undo that was interrupted; the journal tells what is left
  */
@@ -157,6 +157,7 @@ export async function undoSteps(
       failures.push(known);
       listen({ type: 'undo-failed', id, title, code: known.code, message: known.message });
       if (isInterruption(known)) throw known;
+      if (step.holdsBack) break;
     }
   }
   if (failures.length === 0) await journal.remove();

@@ -24,6 +24,8 @@ export interface Step {
   title: string;
   /** Taken in every run, and with nothing to take back: it is kept out of the journal. */
   transient?: boolean;
+  /** Whether the undo ends where this cannot be taken back: what came before is needed for another try. */
+  holdsBack?: boolean;
   /** Whether it is so already. */
   done(): Promise<boolean>;
   apply(report: StepReport): Promise<void>;

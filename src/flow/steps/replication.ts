@@ -5,6 +5,7 @@ import { allocateReplicaId } from '../../directory/replica-id.ts';
 import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
 import { proveReplication } from '../../directory/replication-proof.ts';
 import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
+import { isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { cutOff } from '../cut-off.ts';
@@ -13,22 +14,24 @@ import { directoryOf, type JoinedSite } from '../site.ts';
 import { passingSecret } from './authority.ts';
 
 /** Replicates the domain's subtree with the server that was joined: servers, roles, the HSM record. */
-export function domainReplication(host: Host, site: JoinedSite): Step {
+export function domainReplication(host: Host, site: JoinedSite, force = false): Step {
   const { suffix } = directoryOf(site);
   return replication(host, site, {
     id: 'domain-replication',
     title: `Replicate ${suffix} with ${site.supplier}, both ways over TLS`,
     suffix,
+    force,
   });
 }
 
 /** Replicates the CA's subtree: certificates, requests, profiles, users. */
-export function caReplication(host: Host, site: JoinedSite): Step {
+export function caReplication(host: Host, site: JoinedSite, force = false): Step {
   return replication(host, site, {
     id: 'ca-replication',
     title: `Replicate ${CA_SUFFIX} with ${site.supplier}, both ways over TLS`,
     suffix: CA_SUFFIX,
     backend: CA_BACKEND,
+    force,
   });
 }
 
@@ -39,6 +42,8 @@ interface Replicated {
   suffix: string;
   /** The database that is made for it, where this server has none yet. */
   backend?: string;
+  /** Whether an undo goes on although a peer cannot be told. */
+  force: boolean;
 }
 
 function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
@@ -47,6 +52,7 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
   return {
     id: wanted.id,
     title: wanted.title,
+    holdsBack: true,
     done: async () => false,
     async apply(report) {
       await withLocalDirectory(host, instance, (local) =>
@@ -63,7 +69,10 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
     async undo(report) {
       const unmakeAt = report.facts.supplierMade === true ? site.supplier : undefined;
       const cut = { suffix: wanted.suffix, unmakeAt, forget: !wanted.backend };
-      await cutOff(host, site, peers, cut, report.line);
+      await cutOff(host, site, peers, cut, report.line).catch((error: unknown) => {
+        if (!wanted.force || isInterruption(error)) throw error;
+        report.line(sentenceOf(error));
+      });
       if (wanted.backend) await removeBackend(host, instance, wanted.backend);
     },
   };
