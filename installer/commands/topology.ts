@@ -1,11 +1,14 @@
 import { Command, Option } from 'commander';
-import type { TopologyChange } from '../../src/flow/topology-change.ts';
+import type { Report } from '../../src/flow/site.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { Listener } from '../../src/plan/step.ts';
 import { type DeadlineValues, deadlineOptions } from '../options/deadline.ts';
 import { type OutputValues, outputKindOption } from '../options/output.ts';
 import { logFileOf, runSession, type Session, withHost } from '../session.ts';
 
 const ADD = 'topology add';
 const REMOVE = 'topology remove';
+const FORGET = 'topology forget';
 
 const DESCRIPTION = 'Shows and changes which servers of the cluster send their changes to which others.';
 
@@ -41,14 +44,27 @@ no longer hear of each other, and where one of the two does not answer.
 
 Exit codes: 0 removed, 1 failed, 2 refused and nothing was changed, 130 interrupted.`;
 
-/** The commands `capstan topology list`, `add` and `remove`. */
+const FORGET_TAIL = `
+What happens: on every server that answers, the agreements with the lost server and its
+account are removed; its replica ids are cleaned; then its membership of the security
+domain, its record and its identity. Run it on a server with a CA. It is refused while
+the server answers (a server that runs leaves by "capstan uninstall"), and while it is
+recorded for a role or has the last CA.
+
+Never start the forgotten server again as it is.
+
+Exit codes: 0 forgotten, 1 failed or not all could be told (run it again), 2 refused and
+nothing was changed, 130 interrupted.`;
+
+/** The commands `capstan topology list`, `add`, `remove` and `forget`. */
 export function command(): Command {
   return new Command('topology')
     .description(DESCRIPTION)
     .addHelpText('after', HELP_TAIL)
     .addCommand(listing())
     .addCommand(adding())
-    .addCommand(removing());
+    .addCommand(removing())
+    .addCommand(forgetting());
 }
 
 function listing(): Command {
@@ -75,9 +91,9 @@ function adding(): Command {
     .addHelpText('after', ADD_TAIL)
     .action(async (one: string, other: string, values: OutputValues) => {
       process.exitCode = await runSession(ADD, values, (session) =>
-        change(session, { one, other }, async (host, wanted) => {
+        change(session, async (host, listen) => {
           const { addLink } = await import('../../src/flow/topology-change.ts');
-          return addLink(host, { ...wanted, undoSignal: session.secondSignal() });
+          return addLink(host, { one, other, listen, undoSignal: session.secondSignal() });
         }),
       );
     });
@@ -91,15 +107,34 @@ function removing(): Command {
     .option('--force', 'also where it cuts the topology in parts, or one of the two does not answer');
   return changeOptions(remove, REMOVE)
     .addHelpText('after', REMOVE_TAIL)
-    .action(async (one: string, other: string, values: OutputValues & { force?: boolean }) => {
+    .action(async (one: string, other: string, values: Forceable) => {
       process.exitCode = await runSession(REMOVE, values, (session) =>
-        change(session, { one, other }, async (host, wanted) => {
+        change(session, async (host, listen) => {
           const { removeLink } = await import('../../src/flow/topology-change.ts');
-          return removeLink(host, { ...wanted, force: values.force === true });
+          return removeLink(host, { one, other, listen, force: values.force === true });
         }),
       );
     });
 }
+
+function forgetting(): Command {
+  const forget = new Command('forget')
+    .description('Has the cluster forget a server that is gone for good.')
+    .argument('<server>', 'the fully qualified name of the server that is gone')
+    .option('--force', 'also one that answers, that is recorded for a role, or that has the last CA');
+  return changeOptions(forget, FORGET)
+    .addHelpText('after', FORGET_TAIL)
+    .action(async (gone: string, values: Forceable) => {
+      process.exitCode = await runSession(FORGET, values, (session) =>
+        change(session, async (host, listen) => {
+          const { forgetServer } = await import('../../src/flow/forget.ts');
+          return forgetServer(host, { gone, listen, force: values.force === true });
+        }),
+      );
+    });
+}
+
+type Forceable = OutputValues & { force?: boolean };
 
 function changeOptions(command: Command, name: string): Command {
   command
@@ -108,13 +143,10 @@ function changeOptions(command: Command, name: string): Command {
   return deadlineOptions(command);
 }
 
-type Host = Awaited<ReturnType<Session['takeHost']>>;
-
 async function change(
   session: Session,
-  servers: Pick<TopologyChange, 'one' | 'other'>,
-  work: (host: Host, wanted: TopologyChange) => Promise<Parameters<Session['view']['result']>[0]>,
+  work: (host: Host, listen: Listener) => Promise<Report>,
 ): Promise<undefined> {
   const host = await session.takeHost();
-  session.view.result(await work(host, { ...servers, listen: session.view.listen }));
+  session.view.result(await work(host, session.view.listen));
 }

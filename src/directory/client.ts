@@ -10,6 +10,7 @@ import {
   type SearchOptions,
 } from 'ldapts';
 import { CapstanError, failure, sentenceOf } from '../errors.ts';
+import type { DeadlineName } from '../host/deadlines.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
@@ -39,8 +40,8 @@ export interface Directory {
   take(dn: string, attribute: string, values: readonly string[]): Promise<void>;
   /** Puts a value in the place of another, in one operation. @returns false where the other is not there any more */
   swap(dn: string, attribute: string, old: string, value: string): Promise<boolean>;
-  /** Deletes a leaf entry; that there is none is no error. */
-  remove(dn: string): Promise<void>;
+  /** Deletes a leaf entry; that there is none is no error. @param deadline where that takes more than LDAP usually does */
+  remove(dn: string, deadline?: DeadlineName): Promise<void>;
 }
 
 /**
@@ -107,8 +108,8 @@ export async function overSocket<T>(
     url: 'ldap://localhost',
     createConnection: createConnection as unknown as typeof connect,
   });
-  const operate: Operate = (what, operation) =>
-    within(host, 'ldap', `the ${peer.name} (${what})`, operation).catch((error: unknown) => {
+  const operate: Operate = (what, operation, deadline = 'ldap') =>
+    within(host, deadline, `the ${peer.name} (${what})`, operation).catch((error: unknown) => {
       if (error instanceof ResultCodeError) throw refused(peer, what, error);
       // The server may still answer, and the next operation must not take that for its own answer.
       socket.destroy();
@@ -127,7 +128,7 @@ export async function overSocket<T>(
 }
 
 /** Does one LDAP operation, named for a person, under its deadline. */
-type Operate = <T>(what: string, operation: () => Promise<T>) => Promise<T>;
+type Operate = <T>(what: string, operation: () => Promise<T>, deadline?: DeadlineName) => Promise<T>;
 
 /** An answer of the server that is no success. Its cause is the LDAP result; see {@link isResult}. */
 function refused(peer: Peer, what: string, error: ResultCodeError) {
@@ -211,8 +212,8 @@ function directoryOver(client: Client, operate: Operate): Directory {
         throw error;
       }
     },
-    async remove(dn) {
-      await operate(`delete ${dn}`, () => client.del(dn)).catch(async (error: unknown) => {
+    async remove(dn, deadline) {
+      await operate(`delete ${dn}`, () => client.del(dn), deadline).catch(async (error: unknown) => {
         if (isResult(error, NoSuchObjectError)) return;
         // Of an entry that is not there 389-ds says to all but its manager that they may not delete it.
         if (!isResult(error, InsufficientAccessError) || (await this.entry(dn, ['1.1']))) throw error;

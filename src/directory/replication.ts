@@ -86,7 +86,7 @@ export async function unmakeSupplier(directory: Directory, suffix: string): Prom
   const dn = replicaDn(suffix);
   if (!(await directory.entry(dn, ['1.1']))) return;
   const agreements = await directory.search(dn, { scope: 'one', attributes: ['1.1'] });
-  for (const agreement of agreements) await directory.remove(agreement.dn);
+  for (const agreement of agreements) await directory.remove(agreement.dn, 'replication');
   await directory.remove(dn);
 }
 

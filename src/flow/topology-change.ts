@@ -3,7 +3,7 @@ import { addAgreement, changePassword, removeAgreement } from '../directory/agre
 import type { Directory } from '../directory/client.ts';
 import { letIn, shutOut } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
-import { isInterruption, refusal, sentenceOf } from '../errors.ts';
+import { CapstanError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
 import type { Listener } from '../plan/step.ts';
@@ -67,8 +67,7 @@ export async function addLink(
     return report(`${names} feed each other.`, facts);
   } catch (error) {
     const made = missing.filter((suffix) => !pair.feeds.some((feedLook) => feedLook.suffix === suffix));
-    await takeBack(host.under(undoSignal), pair, made);
-    throw error;
+    throw withRemains(error, await takeBack(host.under(undoSignal), pair, made), pair);
   }
 }
 
@@ -246,16 +245,25 @@ async function unlink(
   });
 }
 
-/** Takes back what was made, as far as the servers answer. */
-async function takeBack(host: Host, pair: Pair, suffixes: readonly string[]): Promise<void> {
+/** Takes back what was made, as far as the servers answer. @returns the servers where it could not be done, with why */
+async function takeBack(host: Host, pair: Pair, suffixes: readonly string[]): Promise<string[]> {
+  const remains: string[] = [];
   for (const name of pair.link) {
     try {
       await unlink(host, pair, name, suffixes);
     } catch (error) {
-      if (isInterruption(error)) throw error;
-      host.log.write(`what was made on ${name} could not be taken back: ${sentenceOf(error)}`);
+      remains.push(`${name} (${sentenceOf(error)})`);
     }
   }
+  return remains;
+}
+
+/** The error of a run that could not take back all that it made. */
+function withRemains(error: unknown, remains: readonly string[], { link }: Pair): unknown {
+  if (remains.length === 0 || !(error instanceof CapstanError)) return error;
+  const { code, message, exit, next = '', cause } = error;
+  const remedy = `Not all could be taken back: ${remains.join('; ')}. Then run "capstan topology remove ${link.join(' ')}".`;
+  return new CapstanError({ code, message, exit, cause, next: `${next} ${remedy}`.trim() });
 }
 
 function report(title: string, facts: Report['facts']): Report {
