@@ -5,7 +5,7 @@ import { allocateReplicaId } from '../../directory/replica-id.ts';
 import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
 import { proveReplication } from '../../directory/replication-proof.ts';
 import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
-import { isInterruption, sentenceOf } from '../../errors.ts';
+import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { cutOff } from '../cut-off.ts';
@@ -73,7 +73,12 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
         if (!wanted.force || isInterruption(error)) throw error;
         report.line(sentenceOf(error));
       });
-      if (wanted.backend) await removeBackend(host, instance, wanted.backend);
+      if (!wanted.backend) return;
+      // A directory that does not run any more takes its databases with it.
+      await removeBackend(host, instance, wanted.backend).catch((error: unknown) => {
+        if ((error as CapstanError).code !== 'directory-unreachable') throw error;
+        report.line(sentenceOf(error));
+      });
     },
   };
 }
