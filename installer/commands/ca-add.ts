@@ -69,7 +69,10 @@ async function run(values: JoiningValues, session: Session): Promise<undefined> 
 /** The server on this host knows whom it joined, and has the CA certificate that it trusts. */
 async function readRequest(circumstances: Circumstances<JoiningValues>): Promise<ReplicaRequest> {
   const { CA_FILE, installedServer } = await import('../../src/flow/site.ts');
-  const { site, hasCa } = await installedServer();
+  const { asRefusal } = await import('../../src/flow/refusals.ts');
+  const { site, hasCa } = await installedServer().catch((error: unknown) => {
+    throw asRefusal(error);
+  });
   if (hasCa) throw withCa(site.hostname);
   const { server = site.supplier, ...others } = circumstances.values;
   const trust = others.caCertFile ?? others.caFingerprint;

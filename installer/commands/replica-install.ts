@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { refusal } from '../../src/errors.ts';
 import type { ReplicaRequest, ReplicaSite } from '../../src/flow/replica.ts';
 import { parseHostname } from '../../src/names/domain.ts';
 import { type Circumstances, fullHostName, runInstalling } from '../installing.ts';
@@ -71,12 +72,25 @@ export function command(): Command {
   tokenOptions(install);
   outputOptions(install, logFileOf(NAME));
   wayOptions(install);
+  refuseBoth(install, 'setup-ca', 'no-setup-ca');
   return install
     .optionsGroup('Options:')
     .addHelpText('after', HELP_TAIL)
     .action(async (values: Values) => {
       process.exitCode = await runSession(NAME, values, (session) => run(values, session));
     });
+}
+
+/** Of two options for one setting the first would be dropped without a word. */
+function refuseBoth(install: Command, ...names: string[]): void {
+  const given = new Set<string>();
+  for (const name of names) {
+    install.on(`option:${name}`, () => {
+      given.add(name);
+      if (given.size > 1)
+        throw refusal('usage', `--${names.join(' and --')} contradict each other.`, 'Give one of them.');
+    });
+  }
 }
 
 async function run(values: Values, session: Session): Promise<undefined> {
