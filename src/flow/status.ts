@@ -169,7 +169,7 @@ async function authority(host: Host, site: Site): Promise<Finding[]> {
     finding('ca', 'CA signature', async () =>
       checkSignature(host, hostname, await readFile(CA_FILE, 'utf8')),
     ),
-    finding('ca', 'CRL generation', () => crlGenerationFound(host)),
+    finding('record', 'CRL generation', () => crlGenerationFound(host)),
   ]);
 }
 
