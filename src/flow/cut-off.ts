@@ -22,8 +22,9 @@ export interface Cut {
 
 /**
  * Cuts the server on this host off from all its peers in one suffix: agreements and accounts on both sides, and its
- * replica id in their RUV. What was deleted here before has reached a peer by then.
- * @throws CapstanError `peers-not-cleaned` when a peer could not be reached, after the rest is done
+ * replica id in their RUV. What was deleted here before has reached a peer by then. This server's own side goes last,
+ * when all peers were told: until then a second try finds there who they are.
+ * @throws CapstanError `peers-not-cleaned` when a peer could not be told, after all others were
  */
 export async function cutOff(
   host: Host,
@@ -33,29 +34,52 @@ export async function cutOff(
   line: (text: string) => void,
 ): Promise<void> {
   const here = await localEnd(host, site, cut.suffix);
-  const unreached: string[] = [];
-  let cleaned = here.id === undefined;
-  for (const peer of new Set([...here.receivers, site.supplier])) {
-    try {
-      await settle(host, site, peers, peer, cut.suffix, line);
-      await peers.at(peer, async (remote) => {
-        await removeAgreement(remote, { suffix: cut.suffix, receiver: site.hostname });
-        await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
-        if (!(await unmade(remote, peer, cut)) && !cleaned && here.id !== undefined) {
-          await cleanRuv(host, remote, cut.suffix, here.id);
-          cleaned = true;
-        }
-        if (cut.forget) await forgetIdentity(remote, site);
-      });
-    } catch (error) {
-      if (isInterruption(error)) throw error;
-      unreached.push(`${peer} (${sentenceOf(error)})`);
-    }
+  const told = telling(peers, [...new Set([...here.receivers, site.supplier])]);
+  const suppliers: string[] = [];
+  await told.each(async (remote, peer) => {
+    await settle(host, site, remote, peer, cut.suffix, line);
+    await removeAgreement(remote, { suffix: cut.suffix, receiver: site.hostname });
+    await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
+    if (!(await unmade(remote, peer, cut))) suppliers.push(peer);
+  });
+  const { id } = here;
+  if (id !== undefined) {
+    // One tells the others.
+    await told.one(suppliers, (remote) => cleanRuv(host, remote, cut.suffix, id));
   }
+  // Last of all: it is replicated, and no peer lets this server in any more.
+  if (cut.forget) await told.each((remote) => forgetIdentity(remote, site));
+  if (told.failed.size > 0) throw notCleaned(site, told.failed);
   await unlessDown(() =>
     withLocalDirectory(host, directoryOf(site), (local) => unmakeSupplier(local, cut.suffix)),
   );
-  if (unreached.length > 0) throw notCleaned(site, unreached);
+}
+
+/** Tells peers one after another, and remembers which of them could not be told. */
+function telling(peers: Peers, names: readonly string[]) {
+  const failed = new Map<string, string>();
+  const tell = async (peer: string, what: (remote: Directory, peer: string) => Promise<unknown>) => {
+    try {
+      await peers.at(peer, (remote) => what(remote, peer));
+      return true;
+    } catch (error) {
+      if (isInterruption(error)) throw error;
+      // One that has forgotten this server keeps nothing of it: an earlier try came so far, or somebody said so there.
+      if ((error as { code?: string }).code === 'directory-credentials-refused') return false;
+      failed.set(peer, sentenceOf(error));
+      return false;
+    }
+  };
+  return {
+    failed,
+    async each(what: (remote: Directory, peer: string) => Promise<unknown>): Promise<void> {
+      for (const peer of names) if (!failed.has(peer)) await tell(peer, what);
+    },
+    /** Until one was told. */
+    async one(some: readonly string[], what: (remote: Directory) => Promise<unknown>): Promise<void> {
+      for (const peer of some) if (!failed.has(peer) && (await tell(peer, what))) return;
+    },
+  };
 }
 
 /** This server's side: its replica id, and whom it feeds. A directory that is down, or not there yet, tells nothing. */
@@ -76,7 +100,7 @@ async function localEnd(host: Host, site: JoinedSite, suffix: string) {
 async function settle(
   host: Host,
   site: JoinedSite,
-  peers: Peers,
+  remote: Directory,
   peer: string,
   suffix: string,
   line: (text: string) => void,
@@ -86,12 +110,10 @@ async function settle(
     withLocalDirectory(host, directoryOf(site), async (local) => {
       const agreement = await agreementFor(local, way);
       if (!agreement?.lastUpdate.ok || agreement.lastUpdate.at === undefined) return;
-      await peers
-        .at(peer, (remote) => proveReplication(host, local, remote, way))
-        .catch((error: unknown) => {
-          if (isInterruption(error)) throw error;
-          line(`${peer} may not have the last changes of this server: ${sentenceOf(error)}`);
-        });
+      await proveReplication(host, local, remote, way).catch((error: unknown) => {
+        if (isInterruption(error)) throw error;
+        line(`${peer} may not have the last changes of this server: ${sentenceOf(error)}`);
+      });
     }),
   );
 }
@@ -120,10 +142,11 @@ async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function notCleaned({ hostname }: JoinedSite, unreached: readonly string[]) {
+function notCleaned({ hostname }: JoinedSite, failed: ReadonlyMap<string, string>) {
+  const peers = [...failed].map(([peer, why]) => `${peer} (${why})`).join('; ');
   return failure(
     'peers-not-cleaned',
-    `Not every server could be told that ${hostname} leaves: ${unreached.join('; ')}`,
+    `Not every server could be told that ${hostname} leaves: ${peers}`,
     `Bring them back and run the command again. When they are gone for good, go on with "capstan uninstall --force"; what is left of ${hostname} on another server is removed there with "capstan topology forget ${hostname}".`,
   );
 }

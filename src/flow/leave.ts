@@ -78,7 +78,8 @@ export function leavingCheck(host: Host, site: Site): Check {
       if (!servers) return 'its directory does not answer, so that nothing is known of others';
       const objections = objectionsTo(site.hostname, servers);
       if (objections.length > 0) throw new PreflightError(objections);
-      return servers.length > 1 ? `${servers.length - 1} stay` : 'it is the only one';
+      const others = servers.filter(({ hostname }) => hostname !== site.hostname).length;
+      return others > 0 ? `${others} stay` : 'it is the only one';
     },
   };
 }
