@@ -64,27 +64,12 @@ export async function addAgreement(
     nsDS5ReplicaPort: [String(LDAPS_PORT)],
     nsDS5ReplicaTransportInfo: ['LDAPS'],
     nsDS5ReplicaBindMethod: ['SIMPLE'],
-    nsDS5ReplicaBindDN: [senderDn(feed.sender)],
+    nsDS5ReplicaBindDN: [senderDn(feed.sender, feed.suffix)],
     nsDS5ReplicaCredentials: [feed.password.reveal()],
     nsDS5ReplicatedAttributeList: [REPLICATED],
     nsDS5ReplicatedAttributeListTotal: [REPLICATED],
     nsds5ReplicaTimeout: [PATIENCE],
   });
-}
-
-/**
- * Has all feeds to one server bind with another password: a sender has one account on a receiver, for all suffixes.
- * @param password the one of its account on the receiver
- */
-export async function changePassword(
-  directory: Directory,
-  receiver: string,
-  password: Secret,
-): Promise<void> {
-  for (const feed of await agreementsOf(directory)) {
-    if (feed.receiver !== receiver) continue;
-    await directory.replace(agreementDn(feed), { nsDS5ReplicaCredentials: [password.reveal()] });
-  }
 }
 
 /** Ends a feed; that there is none is no error. It takes until the session that goes on has ended. */

@@ -90,9 +90,13 @@ export async function unmakeSupplier(directory: Directory, suffix: string): Prom
   await directory.remove(dn);
 }
 
-/** The account of a server that sends changes, on a server that receives them. */
-export function senderDn(sender: string): string {
-  return `cn=${sender},${REPLICATION_ACCOUNTS_DN}`;
+/**
+ * The account of a server that sends the changes of one suffix, on a server that receives them. One for each suffix: an
+ * agreement that runs does not take another password (389-ds 1.4.4, seen).
+ */
+export function senderDn(sender: string, suffix: string): string {
+  const name = suffix.split(',').map((part) => part.slice(part.indexOf('=') + 1));
+  return `cn=${sender} ${name.join('.')},${REPLICATION_ACCOUNTS_DN}`;
 }
 
 /** The suffixes that one server may send to another. */
@@ -115,41 +119,41 @@ export async function letIn(
     objectClass: ['top', 'nsContainer'],
     cn: ['replication managers'],
   });
-  const dn = senderDn(sender);
+  for (const suffix of suffixes) await letInto(directory, suffix, sender, password);
+}
+
+async function letInto(
+  directory: Directory,
+  suffix: string,
+  sender: string,
+  password: Secret,
+): Promise<void> {
+  const dn = senderDn(sender, suffix);
   const added = await directory.add(dn, {
     objectClass: ['top', 'person'],
-    cn: [sender],
+    cn: [dn.slice('cn='.length, dn.indexOf(','))],
     sn: ['replication'],
     userPassword: [password.reveal()],
   });
   if (!added) await directory.replace(dn, { userPassword: [password.reveal()] });
-  for (const suffix of suffixes) {
-    if ((await bindDns(directory, suffix, dn)).length === 0) {
-      await directory.append(replicaDn(suffix), 'nsDS5ReplicaBindDN', [dn]);
-    }
+  if ((await bindDns(directory, suffix, dn)).length === 0) {
+    await directory.append(replicaDn(suffix), 'nsDS5ReplicaBindDN', [dn]);
   }
 }
 
-/** Lets a server send these suffixes no more; its account goes when no suffix is left. Safe to call twice. */
+/** Lets a server send these suffixes no more. Safe to call twice. */
 export async function shutOut(directory: Directory, { suffixes, sender }: Sending): Promise<void> {
-  const dn = senderDn(sender);
   for (const suffix of suffixes) {
+    const dn = senderDn(sender, suffix);
     const present = await bindDns(directory, suffix, dn);
     if (present.length > 0) await directory.take(replicaDn(suffix), 'nsDS5ReplicaBindDN', present);
-  }
-  const replicas = await directory.search('cn=mapping tree,cn=config', {
-    scope: 'sub',
-    filter: '(objectClass=nsDS5Replica)',
-    attributes: ['nsDS5ReplicaBindDN'],
-  });
-  if (!replicas.some((replica) => replica.values('nsDS5ReplicaBindDN').some((one) => same(one, dn)))) {
     await directory.remove(dn);
   }
 }
 
 /** Whether a server may send its changes of a suffix to this one. */
 export async function isLetIn(directory: Directory, suffix: string, sender: string): Promise<boolean> {
-  const dn = senderDn(sender);
+  const dn = senderDn(sender, suffix);
   return (
     (await bindDns(directory, suffix, dn)).length > 0 && (await directory.entry(dn, ['1.1'])) !== undefined
   );

@@ -1,5 +1,5 @@
 /** Making and removing the feeds between two servers of the cluster: `capstan topology add` and `remove`. */
-import { addAgreement, changePassword, removeAgreement } from '../directory/agreement.ts';
+import { addAgreement, removeAgreement } from '../directory/agreement.ts';
 import type { Directory } from '../directory/client.ts';
 import { letIn, shutOut } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
@@ -62,7 +62,7 @@ export async function addLink(
     ['proof', 'Prove each way by a write'],
   ]);
   try {
-    await step('feeds', () => bothEnds(host, pair, (ends) => feed(ends, pair, missing)));
+    await step('feeds', () => bothEnds(host, pair, (ends) => feed(ends, missing)));
     const facts = await step('proof', () => bothEnds(host, pair, (ends) => prove(host, ends, missing)));
     return report(`${names} feed each other.`, facts);
   } catch (error) {
@@ -207,12 +207,11 @@ function bothEnds<T>(
   );
 }
 
-/** Makes the feeds of some suffixes; those of others that are there get the new password, too. */
-async function feed(ends: readonly Ends[], { suffixes }: Pair, missing: readonly string[]): Promise<void> {
+/** Makes the feeds of some suffixes. */
+async function feed(ends: readonly Ends[], missing: readonly string[]): Promise<void> {
   for (const { from, to, sender, receiver } of ends) {
     const password = passingSecret(`password of ${sender} on ${receiver}`);
     await letIn(to, { suffixes: missing, sender, password });
-    if (missing.length < suffixes.length) await changePassword(from, receiver, password);
     for (const suffix of missing) await addAgreement(from, { suffix, sender, receiver, password });
   }
 }

@@ -1,4 +1,4 @@
-import { addAgreement, changePassword, initialise } from '../../directory/agreement.ts';
+import { addAgreement, initialise } from '../../directory/agreement.ts';
 import { addBackend, removeBackend } from '../../directory/backend.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { allocateReplicaId } from '../../directory/replica-id.ts';
@@ -118,7 +118,6 @@ async function feedEachOther(
   for (const { from, sender, to, receiver } of ends) {
     const password = passingSecret(`password of ${sender} on ${receiver}`);
     await letIn(to, { suffixes: [suffix], sender, password });
-    await changePassword(from, receiver, password);
     await addAgreement(from, { suffix, sender, receiver, password });
   }
 }
