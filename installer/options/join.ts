@@ -97,11 +97,12 @@ async function confirmCa(
   { subject, fingerprint, validTo }: { subject: string; fingerprint: string; validTo: string },
 ): Promise<boolean> {
   const what = [
-    'the server shows this CA certificate, which was never seen here:',
-    `  subject      ${subject}`,
-    `  fingerprint  ${fingerprint}`,
-    `  valid until  ${validTo}`,
-    'Compare the fingerprint with the one that the administrator of the server has. Is it the same (yes/no)?',
+    'this host has never seen the CA certificate that the server shows:',
+    `  ${subject}, valid until ${validTo.slice(0, 10)}`,
+    `  ${fingerprint}`,
+    'On the server, its own is told by',
+    '  openssl x509 -in /etc/capstan/ca.crt -noout -fingerprint -sha256',
+    'Is it the same (yes or no)',
   ].join('\n');
   const flaw = (answer: string) => (/^(?:yes|no)$/i.test(answer.trim()) ? undefined : 'Type yes or no.');
   return /^yes$/i.test((await asker.text({ what, flaw })).trim());
