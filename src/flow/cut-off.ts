@@ -2,6 +2,7 @@
 import { agreementFor, agreementsOf, removeAgreement } from '../directory/agreement.ts';
 import { type Directory, withLocalDirectory } from '../directory/client.ts';
 import { removeIdentity } from '../directory/identity.ts';
+import { removeServer } from '../directory/masters.ts';
 import { shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
 import { cleanRuv } from '../directory/ruv.ts';
@@ -14,6 +15,8 @@ import { directoryOf, type JoinedSite } from './site.ts';
 /** What is cut. */
 export interface Cut {
   suffix: string;
+  /** This server's replica id, where its directory cannot be asked. */
+  replicaId?: number | undefined;
   /** The peer that became a supplier only for this server, and is to be none again when nobody else needs it. */
   unmakeAt?: string | undefined;
   /** Whether the peers are to forget this server's identity as well: it is the last suffix that it shares with them. */
@@ -42,7 +45,7 @@ export async function cutOff(
     await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
     if (!(await unmade(remote, peer, cut))) suppliers.push(peer);
   });
-  const { id } = here;
+  const id = here.id ?? cut.replicaId;
   if (id !== undefined) {
     // One tells the others.
     await told.one(suppliers, (remote) => cleanRuv(host, remote, cut.suffix, id));
@@ -118,10 +121,13 @@ async function settle(
   );
 }
 
-/** One that has not joined yet may try again: as long as its join secret is good it is expected. */
+/** Forgets the record of this server, and its identity. One that has not joined yet may try again: as long as its join secret is good it is expected. */
 async function forgetIdentity(remote: Directory, site: JoinedSite): Promise<void> {
+  const { suffix } = directoryOf(site);
+  // It goes here as well: what this server deleted may not have arrived.
+  await removeServer(remote, suffix, site.hostname);
   if (await joinExpiry(remote, site.hostname)) return;
-  await removeIdentity(remote, directoryOf(site).suffix, site.hostname);
+  await removeIdentity(remote, suffix, site.hostname);
 }
 
 /** Ends the supplying of a peer that began for this server alone. @returns whether it did */

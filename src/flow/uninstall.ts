@@ -1,3 +1,5 @@
+import { withLocalDirectory } from '../directory/client.ts';
+import { recordedServers } from '../directory/masters.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
 import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
@@ -13,6 +15,7 @@ import { type ReplicaSite, replicaSteps } from './replica.ts';
 import { serverSteps } from './server.ts';
 import {
   CA_STEP,
+  directoryOf,
   type FlowName,
   type InstalledServer,
   installedServer,
@@ -55,6 +58,7 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   const whole = journals.includes(journal);
   const finished = whole && journal.journal.finished !== undefined;
   if (finished && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
+  if (hasObjects && options.token === 'purge') await runChecks([sharedKeysCheck(host, site)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
   if (finished) await leave(host, site, options);
   const failures: CapstanError[] = [];
@@ -70,6 +74,30 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
     );
   }
   return removedReport(site, hasObjects, pin !== undefined);
+}
+
+/** The keys of the first server are those of all. A directory that is down tells of nobody. */
+function sharedKeysCheck(host: Host, site: Site): Check {
+  const { name, suffix } = directoryOf(site);
+  return {
+    id: 'shared-keys',
+    title: `No other server uses the keys on the token ${site.token.label}`,
+    async run() {
+      const servers = await withLocalDirectory(host, { name }, (directory) =>
+        recordedServers(directory, suffix),
+      ).catch(() => []);
+      const others = servers.filter(
+        ({ hostname, roles }) => hostname !== site.hostname && roles.some((role) => role.name === 'CA'),
+      );
+      if (others.length === 0) return undefined;
+      const names = others.map(({ hostname }) => hostname).join(', ');
+      throw refusal(
+        'keys-shared',
+        `The keys on the token ${site.token.label} are those of the CAs of ${names}, too; deleting them would end all of them.`,
+        'Leave --purge-token out. To end the whole cluster, uninstall the other servers first.',
+      );
+    },
+  };
 }
 
 /** What is taken back, the latest first; of an unfinished flow that was added to a server only that, where asked. */

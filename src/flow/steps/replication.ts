@@ -68,7 +68,8 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
     },
     async undo(report) {
       const unmakeAt = report.facts.supplierMade === true ? site.supplier : undefined;
-      const cut = { suffix: wanted.suffix, unmakeAt, forget: !wanted.backend };
+      const replicaId = report.facts.replicaId as number | undefined;
+      const cut = { suffix: wanted.suffix, replicaId, unmakeAt, forget: !wanted.backend };
       await cutOff(host, site, peers, cut, report.line).catch((error: unknown) => {
         if (!wanted.force || isInterruption(error)) throw error;
         report.line(sentenceOf(error));
