@@ -21,13 +21,15 @@ the same host. Until then guard it like the Directory Manager's password: Dogtag
 who may join learn and do what a server of the cluster can. Send it by another way
 than the line.
 
-Example, on a server with a CA:
+Examples, on a server with a CA:
   capstan replica-prepare ca2.example.test
+  capstan replica-prepare ca2.example.test --revoke
 
 Exit codes: 0 prepared, 1 failed, 2 refused and nothing was changed, 130 interrupted.`;
 
 interface Values extends DeadlineValues {
-  lifetime: string;
+  lifetime?: string;
+  revoke?: boolean;
   output: 'table' | 'json';
 }
 
@@ -38,17 +40,34 @@ export function command(): Command {
       'Lets a host join the cluster without the password of the Directory Manager: draws a join secret for it, and shows what to type there.',
     )
     .argument('<host>', 'fully qualified name of the host that is to join')
-    .option('--lifetime <time>', 'how long the join secret is good, as in 30m, 24h, 2d', '24h')
+    .addOption(
+      new Option(
+        '--lifetime <time>',
+        'how long the join secret is good, as in 30m, 2d (default: 24h)',
+      ).conflicts('revoke'),
+    )
+    .option('--revoke', 'take it back: the secret is dead, and the host may not join')
     .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'));
   return deadlineOptions(prepare)
     .addHelpText('after', HELP_TAIL)
-    .action(async (name: string, { lifetime, output, ...deadlines }: Values) => {
+    .action(async (name: string, { lifetime = '24h', output, revoke, ...deadlines }: Values) => {
       const hostname = parseJoiner(name);
       const seconds = parseLifetime(lifetime);
-      const { prepareReplica } = await import('../../src/flow/replica-prepare.ts');
-      const prepared = await withHost((host) => prepareReplica(host, hostname, seconds), deadlines);
-      process.stdout.write(output === 'json' ? `${jsonOf(prepared)}\n` : `${textOf(prepared)}\n`);
+      const { prepareReplica, revokeReplica } = await import('../../src/flow/replica-prepare.ts');
+      const text = await withHost(async (host) => {
+        if (revoke) return revokedText(hostname, await revokeReplica(host, hostname), output);
+        const prepared = await prepareReplica(host, hostname, seconds);
+        return output === 'json' ? jsonOf(prepared) : textOf(prepared);
+      }, deadlines);
+      process.stdout.write(`${text}\n`);
     });
+}
+
+function revokedText(hostname: string, revoked: boolean, output: Values['output']): string {
+  if (output === 'json') return JSON.stringify({ hostname, revoked });
+  return revoked
+    ? `${hostname} may not join any more; its join secret is dead.`
+    : `${hostname} had no join secret.`;
 }
 
 function parseJoiner(text: string): string {

@@ -9,7 +9,7 @@ import { addressesOf, ownAddresses } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 import { isUnfinished } from '../plan/journal.ts';
 import { Secret } from '../secret/secret.ts';
-import { prepareJoin } from './join.ts';
+import { joinExpiry, prepareJoin, undoJoin } from './join.ts';
 import { wayTo } from './preflight-replica.ts';
 import { CA_FILE, directoryOf, installedServer, type Site } from './site.ts';
 import { fingerprintOf } from './trust.ts';
@@ -63,6 +63,25 @@ export async function prepareReplica(host: Host, hostname: string, lifetime: num
   const fingerprint = fingerprintOf(new X509Certificate(await readFile(CA_FILE)));
   host.log.write(`a join secret for ${hostname} until ${expires.toISOString()}`);
   return { hostname, server: site.hostname, fingerprint, secret, expires, address, way };
+}
+
+/**
+ * Takes back that a host may join: its secret is dead and its identity forgotten. That it may not is no error.
+ * @returns whether it had a secret, good or over
+ * @throws CapstanError `not-root`, `not-installed`, `server-unfinished`, `server-exists`, `directory-unreachable`,
+ *   `directory-refused`
+ */
+export async function revokeReplica(host: Host, hostname: string): Promise<boolean> {
+  const { journal, site } = await installedServer();
+  if (isUnfinished(journal)) throw unfinished();
+  const instance = directoryOf(site);
+  const { suffix } = instance;
+  return withLocalDirectory(host, instance, async (directory) => {
+    await requireStranger(directory, suffix, hostname);
+    const had = (await joinExpiry(directory, hostname)) !== undefined;
+    await undoJoin(directory, { suffix, hostname });
+    return had;
+  });
 }
 
 /** Letters and digits that are not taken for each other when somebody reads them out or types them. */

@@ -145,6 +145,18 @@ export function joinSecretTests(): void {
       await sh('ca1', `rm -f ${SECRET}`);
     });
 
+    test('is taken back, and with it the identity of the host', async () => {
+      await use(await prepared());
+      expect((await bind('-b "" -s base dn')).result).toBe(0);
+      const { last } = await succeeds('ca1', ['replica-prepare', JOINER, '--revoke']);
+      expect(last).toMatchObject({ hostname: JOINER, revoked: true });
+      expect((await bind('-b "" -s base dn')).result).toBe(49);
+      expect(
+        await ldapsearch('ca1', 'dc=example,dc=test', `'(|(uid=${JOINER})(member=uid=${JOINER},*))' dn`),
+      ).toBe('');
+      await sh('ca1', `rm -f ${SECRET}`);
+    });
+
     test.each([
       ['a host that is a server', fqdn('ca1'), 'server-exists'],
       ['a short name', 'ca2', 'hostname-invalid'],
