@@ -6,6 +6,7 @@ import { capstan, fqdn, ldapmodify, ldapsearch, succeeds, valuesOf } from './hos
 
 const JOINER = fqdn('ca2');
 const USER = `uid=admin-${JOINER},ou=people,o=ipaca`;
+const IDENTITY = `uid=${JOINER},cn=sysaccounts,cn=etc,dc=example,dc=test`;
 const SECRET = '/run/join-secret-to-try';
 
 /** What `replica-prepare --output json` tells. */
@@ -148,11 +149,13 @@ export function joinSecretTests(): void {
     test('is taken back, and with it the identity of the host', async () => {
       await use(await prepared());
       expect((await bind('-b "" -s base dn')).result).toBe(0);
+      const group = () => ldapsearch('ca1', 'dc=example,dc=test', `'(member=${IDENTITY})' dn`);
+      expect(await group()).not.toBe('');
       const { last } = await succeeds('ca1', ['replica-prepare', JOINER, '--revoke']);
       expect(last).toMatchObject({ hostname: JOINER, revoked: true });
       expect((await bind('-b "" -s base dn')).result).toBe(49);
       expect(
-        await ldapsearch('ca1', 'dc=example,dc=test', `'(|(uid=${JOINER})(member=uid=${JOINER},*))' dn`),
+        await ldapsearch('ca1', 'dc=example,dc=test', `'(|(uid=${JOINER})(member=${IDENTITY}))' dn`),
       ).toBe('');
       await sh('ca1', `rm -f ${SECRET}`);
     });
