@@ -139,13 +139,14 @@ async function handOverCrl({ host, site, roles, target, listen }: CrlMove): Prom
     ],
   };
   if (isOff && isRecorded) return done;
-  if (!isOff) await requireHsm(host, site, () => {});
+  const hasCa = roles.crlHere !== undefined;
+  if (hasCa) await requireHsm(host, site, () => {});
   const step = stepper(host, listen, [
     ['stop', `Have the CA of ${hostname} generate no CRLs`],
     ['record', `Record that ${target} generates them`],
   ]);
   await step('stop', async () => {
-    if (!isOff) await setting(host, site, 'off', tell(listen, 'stop'));
+    if (hasCa) await setting(host, site, 'off', tell(listen, 'stop'));
   });
   await step('record', () => mark(host, site, 'crl', before, target));
   return done;
@@ -165,17 +166,14 @@ async function takeCrl({ host, site, roles, listen }: CrlMove, force: boolean): 
   const others = holders(roles.servers, 'crl').filter((one) => one !== hostname);
   if (others.length > 0 && !force) throw elsewhere(others, hostname);
   for (const other of others) await requireSilent(host, other);
-  const isOn = roles.crlHere === 'on';
-  if (!isOn) await requireHsm(host, site, () => {});
+  await requireHsm(host, site, () => {});
   const step = stepper(host, listen, [
     ['record', `Record that ${hostname} generates the CRLs`],
     ['begin', `Have the CA of ${hostname} generate CRLs`],
     ['proof', 'Generate one of all that is revoked, and verify it'],
   ]);
   await step('record', () => mark(host, site, 'crl', others, hostname));
-  await step('begin', async () => {
-    if (!isOn) await setting(host, site, 'on', tell(listen, 'begin'));
-  });
+  await step('begin', () => setting(host, site, 'on', tell(listen, 'begin')));
   const crl = await step('proof', () => freshCrl(host, site));
   return {
     title: `${hostname} generates the CRLs.`,
@@ -212,16 +210,21 @@ async function authorityAt(hostname: string) {
   return { hostname, caCertificate, agent };
 }
 
-/** Stops the CA, changes its configuration, and waits until it has made a signature again. */
+/**
+ * Stops the CA where its configuration has to be changed, and waits until it has made a signature again: also one that a
+ * killed run left stopped.
+ */
 async function setting(
   host: Host,
   site: Site,
   generation: 'on' | 'off',
   line: (text: string) => void,
 ): Promise<void> {
-  line("Stopping Dogtag's Tomcat");
-  await stopInstance(host, INSTANCE);
-  await setCrlGeneration(host, INSTANCE, generation);
+  if ((await crlGeneration(INSTANCE)) !== generation) {
+    line("Stopping Dogtag's Tomcat");
+    await stopInstance(host, INSTANCE);
+    await setCrlGeneration(host, INSTANCE, generation);
+  }
   await restoreCa(host, site, line);
   if ((await crlGeneration(INSTANCE)) === generation) return;
   throw failure('crl-not-set', 'Dogtag did not keep what it was told about CRLs.');
