@@ -1,6 +1,7 @@
 /** What a cluster is like, read from the server that is joined before anything changes here. */
 import { X509Certificate } from 'node:crypto';
 import type { Directory } from '../directory/client.ts';
+import { replicaIdDn } from '../directory/identity.ts';
 import { clockOf, passwordExpiry } from '../directory/lifetime.ts';
 import { recordedServers, type ServerEntry } from '../directory/masters.ts';
 import { type HsmRecord, readHsmRecord } from '../directory/record.ts';
@@ -52,6 +53,8 @@ export interface Cluster {
   clockSkew: number;
   /** How many certificates the CA has issued; undefined where they may not be counted. */
   certificates: number | undefined;
+  /** The counter of replica ids; undefined where it may not be seen, as by who joins with a secret. */
+  nextReplicaId: number | undefined;
   /** Seconds until the join secret ends that the cluster was read with; undefined for the Directory Manager. */
   joinSecretLeft: number | undefined;
 }
@@ -118,7 +121,11 @@ async function readDirectory(directory: Directory, { server, as }: Access, ca: X
   const certificates = await countCertificates(directory);
   const clockSkew = await skewOf(directory);
   const joinSecretLeft = 'dn' in as ? await secondsLeft(directory, as.dn) : undefined;
-  return { suffix, domain, record, servers, tokenSerials, certificates, clockSkew, joinSecretLeft };
+  const [counter] =
+    (await directory.entry(replicaIdDn(suffix), ['nsDS5ReplicaId']))?.values('nsDS5ReplicaId') ?? [];
+  const nextReplicaId = counter === undefined ? undefined : Number(counter);
+  const names = { suffix, domain, record, servers, tokenSerials };
+  return { ...names, certificates, clockSkew, nextReplicaId, joinSecretLeft };
 }
 
 /** Seconds, by the clock of the server, until a password ends; undefined where it does not. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { ServerEntry } from '../directory/masters.ts';
 import type { HsmRecord } from '../directory/record.ts';
+import { nextId } from '../directory/replica-id.ts';
 import { atLeast, formatVersion, type Version } from '../dogtag/version.ts';
 import { isInterruption, refusal, sentenceOf } from '../errors.ts';
 import { addressesOf, freeBytes } from '../host/facts.ts';
@@ -71,6 +72,7 @@ export function clusterChecks(host: Host, joiner: Joiner): Check[] {
       title: `The ports of ${server} can be reached from here`,
       run: () => checkWayThere(host, server),
     },
+    ...(cluster.nextReplicaId === undefined ? [] : [replicaIdCheck(cluster.nextReplicaId)]),
     { id: 'room', title: 'There is room for the data of the cluster', run: () => checkRoom(cluster) },
     ...(token ? [possessionCheck(host, cluster, token)] : []),
   ];
@@ -178,6 +180,13 @@ export function requireSameTime(server: string, skew: number): void {
     `The clock of this host is ${Math.abs(skew)} s ${skew > 0 ? 'behind' : 'ahead of'} that of ${server}; less than ${LARGEST_SKEW} s are needed.`,
     'Have both set their clocks by a time server.',
   );
+}
+
+/** @throws (from its run) CapstanError `replica-ids-used-up` */
+function replicaIdCheck(counter: number): Check {
+  // Whether others have the number already is seen when it is drawn: the next free one is taken then.
+  const run = async () => String(nextId(counter, new Set()));
+  return { id: 'replica-ids', title: 'There is a replica id left', run };
 }
 
 /** @throws CapstanError `join-secret-ending` */
