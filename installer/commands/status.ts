@@ -66,20 +66,23 @@ export function statusText({ hostname, realm, well, findings, next }: Status): s
     `${hostname} (${realm}): ${well ? 'all is well' : 'something is unwell'}`,
     '',
     ...tableLines(others.map(row), ['', 'what', 'found']),
-    '',
-    ...tableLines(
-      certificates.map((one) => [
-        mark(one),
-        one.name,
-        one.token,
-        one.serial,
-        (one.expires ?? '').slice(0, 10),
-        one.detail,
-      ]),
-      ['', 'certificate', 'token', 'serial', 'expires', 'tracking'],
-    ),
+    ...(certificates.length > 0 ? ['', ...certificateLines(certificates)] : []),
     ...nextLines(next),
   ].join('\n');
+}
+
+function certificateLines(certificates: readonly CertificateFinding[]): string[] {
+  return tableLines(
+    certificates.map((one) => [
+      mark(one),
+      one.name,
+      one.token,
+      one.serial,
+      (one.expires ?? '').slice(0, 10),
+      one.detail,
+    ]),
+    ['', 'certificate', 'token', 'serial', 'expires', 'tracking'],
+  );
 }
 
 /** The status of a cluster as a drawing and tables for a person. */
