@@ -8,8 +8,10 @@ import type { Host } from '../host/host.ts';
 import type { Check } from '../plan/step.ts';
 import { removeCaTraces } from './ca-users.ts';
 import { cutOff } from './cut-off.ts';
+import { type Link, linksOf, partsOf } from './feeds.ts';
 import { peersOf } from './peers.ts';
 import { directoryOf, type Site } from './site.ts';
+import { clusterOf, readTopology, suffixesOf, suppliersOf } from './topology.ts';
 
 /**
  * What stands against taking a server out of the cluster, as refusals; nothing where it is alone, for then nobody is
@@ -62,6 +64,36 @@ function heldRole(leaving: string, code: keyof typeof DUTIES, heir: string): Cap
   );
 }
 
+/** How the servers with a suffix are connected. */
+export interface Connections {
+  suffix: string;
+  servers: readonly string[];
+  links: readonly Link[];
+}
+
+/**
+ * What stands against it because others hear of each other through the server that leaves; code `topology-cut`. What is
+ * in parts already is not counted.
+ */
+export function cutsBy(leaving: string, connections: readonly Connections[]): CapstanError[] {
+  return connections.flatMap(({ suffix, servers, links }) => {
+    const stays = (name: string) => name.toLowerCase() !== leaving.toLowerCase();
+    const after = partsOf(
+      servers.filter(stays),
+      links.filter((link) => link.every(stays)),
+    );
+    if (after.length <= partsOf(servers, links).length) return [];
+    const [one = [], other = []] = after;
+    return [
+      refusal(
+        'topology-cut',
+        `Without ${leaving}, ${suffix} would be in ${after.length} parts that hear nothing of each other: ${after.map((part) => part.join(', ')).join(' | ')}.`,
+        `Connect them first, with "capstan topology add ${one[0]} ${other[0]}".`,
+      ),
+    ];
+  });
+}
+
 /**
  * Looks whether the server on this host may leave. With a directory that is down there is nobody to ask, and nothing is
  * refused: a server that is broken must be removable.
@@ -76,12 +108,25 @@ export function leavingCheck(host: Host, site: Site): Check {
         recordedServers(directory, suffix),
       ).catch(unlessDown);
       if (!servers) return 'its directory does not answer, so that nothing is known of others';
-      const objections = objectionsTo(site.hostname, servers);
-      if (objections.length > 0) throw new PreflightError(objections);
       const others = servers.filter(({ hostname }) => hostname !== site.hostname).length;
-      return others > 0 ? `${others} stay` : 'it is the only one';
+      if (others === 0) return 'it is the only one';
+      const cuts = others > 1 ? cutsBy(site.hostname, await connectionsOf(host)) : [];
+      const objections = [...objectionsTo(site.hostname, servers), ...cuts];
+      if (objections.length > 0) throw new PreflightError(objections);
+      return `${others} stay`;
     },
   };
+}
+
+/** How the servers are connected, as far as they answer. */
+async function connectionsOf(host: Host): Promise<Connections[]> {
+  const cluster = await clusterOf(host);
+  const { feeds } = await readTopology(host, cluster);
+  return suffixesOf(cluster).map((suffix) => ({
+    suffix,
+    servers: suppliersOf(cluster, suffix),
+    links: linksOf(feeds, suffix),
+  }));
 }
 
 function unlessDown(error: unknown): undefined {

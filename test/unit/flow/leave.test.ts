@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RoleEntry, ServerEntry } from '../../../src/directory/masters.ts';
-import { objectionsTo } from '../../../src/flow/leave.ts';
+import { type Connections, cutsBy, objectionsTo } from '../../../src/flow/leave.ts';
 
 function server(hostname: string, ca?: Partial<RoleEntry>): ServerEntry {
   const role = { enabled: true, renewalMaster: false, crlGenerator: false, tokenSerial: 'ab01' };
@@ -54,5 +54,38 @@ describe('a server leaves', () => {
     expect(codes('CA1', [server('ca1', { renewalMaster: true }), server('ca2', {})])).toEqual([
       'renewal-master',
     ]);
+  });
+});
+
+describe('a server between others', () => {
+  const suffix = 'dc=example,dc=test';
+  const connected = (servers: string[], ...links: [string, string][]): Connections => ({
+    suffix,
+    servers,
+    links,
+  });
+
+  test('leaves when they are connected without it', () => {
+    const ring = connected(['ca1', 'ca2', 'ca3'], ['ca1', 'ca2'], ['ca2', 'ca3'], ['ca1', 'ca3']);
+    for (const leaving of ['ca1', 'ca2', 'ca3']) expect(cutsBy(leaving, [ring])).toEqual([]);
+    const line = connected(['ca1', 'ca2', 'ca3'], ['ca1', 'ca2'], ['ca2', 'ca3']);
+    for (const leaving of ['ca1', 'ca3']) expect(cutsBy(leaving, [line])).toEqual([]);
+  });
+
+  test('stays until they are, and is told how', () => {
+    const line = connected(['ca1', 'ca2', 'ca3'], ['ca1', 'ca2'], ['ca2', 'ca3']);
+    expect(cutsBy('CA2', [line])).toMatchObject([
+      {
+        code: 'topology-cut',
+        exit: 2,
+        message: `Without CA2, ${suffix} would be in 2 parts that hear nothing of each other: ca1 | ca3.`,
+        next: 'Connect them first, with "capstan topology add ca1 ca3".',
+      },
+    ]);
+  });
+
+  test('leaves where they are in parts already', () => {
+    expect(cutsBy('ca3', [connected(['ca1', 'ca2', 'ca3'], ['ca2', 'ca3'])])).toEqual([]);
+    expect(cutsBy('ca3', [connected(['ca1', 'ca2', 'ca3'])])).toEqual([]);
   });
 });
