@@ -151,15 +151,20 @@ export async function leaveCluster(host: Host, site: Site, { force, line }: Leav
   const { name, suffix } = directoryOf(site);
   const feeds = await withLocalDirectory(host, { name }, agreementsOf).catch(unlessDown);
   if (!feeds || feeds.length === 0) return;
-  await withLocalDirectory(host, { name }, async (directory) => {
+  const others = await withLocalDirectory(host, { name }, async (directory) => {
+    const servers = await recordedServers(directory, suffix);
     if (feeds.some((feed) => feed.suffix === CA_SUFFIX)) await removeCaTraces(directory, site.hostname);
     await removeServer(directory, suffix, site.hostname);
+    return servers.filter(({ hostname }) => hostname !== site.hostname);
   });
   const peers = peersOf(host, site);
   for (const one of [CA_SUFFIX, suffix]) {
     const supplier = feeds.find((feed) => feed.suffix === one)?.receiver;
     if (supplier === undefined) continue;
-    const cut = { suffix: one, forget: one === suffix };
+    const sharing = one === suffix ? others : others.filter(caOf);
+    // A server that is alone with its data from then on supplies nobody.
+    const unmakeAt = sharing.length === 1 ? supplier : undefined;
+    const cut = { suffix: one, forget: one === suffix, unmakeAt };
     await cutOff(host, { ...site, supplier }, peers, cut, line).catch((error: unknown) => {
       if (!force || isInterruption(error)) throw error;
       line(sentenceOf(error));
