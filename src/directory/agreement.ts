@@ -1,10 +1,11 @@
 /** Replication agreements: each feeds the changes of one suffix from this server to another. */
+import { readFile } from 'node:fs/promises';
 import { failure, isInterruption } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { pause, within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Directory, Entry } from './client.ts';
-import { LDAPS_PORT } from './instance.ts';
+import { type DirectoryInstance, instanceFolder, LDAPS_PORT } from './instance.ts';
 import { replicaDn, senderDn } from './replication.ts';
 
 /** One feed: a suffix, and the server that gets it. */
@@ -49,11 +50,13 @@ const PATIENCE = '30';
 /**
  * Feeds a suffix to another server over LDAPS, in place of an agreement for the same that is there.
  * @param feed.sender the host name of this server, and `password` that of its account on the receiver
+ * @param feed.copy whether it begins with a copy of the whole suffix, see {@link untilInitialised}: without one it would
+ *   find out first, and then wait, that the receiver has nothing to build on
  * @throws CapstanError `directory-refused`
  */
 export async function addAgreement(
   directory: Directory,
-  feed: Feed & { sender: string; password: Secret },
+  feed: Feed & { sender: string; password: Secret; copy?: boolean },
 ): Promise<void> {
   await removeAgreement(directory, feed);
   await directory.add(agreementDn(feed), {
@@ -68,6 +71,7 @@ export async function addAgreement(
     nsDS5ReplicaCredentials: [feed.password.reveal()],
     nsDS5ReplicatedAttributeList: [REPLICATED],
     nsDS5ReplicatedAttributeListTotal: [REPLICATED],
+    ...(feed.copy && { nsds5BeginReplicaRefresh: ['start'] }),
     nsds5ReplicaTimeout: [PATIENCE],
   });
 }
@@ -105,6 +109,16 @@ export async function agreementsOf(directory: Directory): Promise<Agreement[]> {
 export async function agreementFor(directory: Directory, feed: Feed): Promise<Agreement | undefined> {
   const entry = await directory.entry(agreementDn(feed), ATTRIBUTES);
   return entry && readAgreement(entry);
+}
+
+/**
+ * The servers that the instance feeds, as its configuration file has them: also when it is down.
+ * @returns host names, each once
+ */
+export async function receiversOnDisk(instance: Pick<DirectoryInstance, 'name'>): Promise<string[]> {
+  const ldif = await readFile(`${instanceFolder(instance)}/dse.ldif`, 'utf8').catch(() => '');
+  const hosts = ldif.replaceAll('\n ', '').matchAll(/^nsDS5ReplicaHost: (\S+)$/gim);
+  return [...new Set([...hosts].map(([, name = '']) => name))];
 }
 
 /** What an agreement's entry says; see {@link Agreement}. */
@@ -164,9 +178,22 @@ export async function initialise(
   feed: Feed,
   line: (text: string) => void,
 ): Promise<void> {
+  await directory.replace(agreementDn(feed), { nsds5BeginReplicaRefresh: ['start'] });
+  await untilInitialised(host, directory, feed, line);
+}
+
+/**
+ * Waits for the end of a copy that has begun; see {@link initialise}.
+ * @throws CapstanError `initialisation-failed`, also after the deadline `replication-init`; `interrupted`
+ */
+export async function untilInitialised(
+  host: Host,
+  directory: Directory,
+  feed: Feed,
+  line: (text: string) => void,
+): Promise<void> {
   const what = `${feed.suffix} to be copied to ${feed.receiver}`;
   const dn = agreementDn(feed);
-  await directory.replace(dn, { nsds5BeginReplicaRefresh: ['start'] });
   const begun = Date.now();
   let told = begun;
   const session = await within(host, 'replication-init', what, async (signal) => {

@@ -3,11 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { restart } from '../host/services.ts';
+import { isActive, restart } from '../host/services.ts';
 import { within } from '../host/wait.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { withLocalDirectory } from './client.ts';
-import { type DirectoryInstance, instanceFolder, instanceUnit, LDAPS_PORT } from './instance.ts';
+import {
+  type DirectoryInstance,
+  editConfiguration,
+  instanceFolder,
+  instanceUnit,
+  LDAPS_PORT,
+  withValue,
+} from './instance.ts';
 
 /** Nickname of dscreate's own TLS certificate, whose key the one from the CA takes over. */
 const FIRST_NICKNAME = 'Server-Cert';
@@ -43,7 +50,7 @@ export async function requestDirectoryCertificate(
 
 /**
  * Has the instance serve `certificate`, which must belong to a key that is in its database, and trust `caCertificate`.
- * The server is restarted.
+ * The server is restarted, or started.
  * @param certificate PEM
  * @param caCertificate PEM
  * @throws CapstanError `command-failed`, `directory-unreachable`
@@ -67,14 +74,26 @@ export async function installDirectoryCertificate(
     accept: [0, 255],
   });
   await add(DIRECTORY_NICKNAME, 'u,u,u', certificate);
-  await withLocalDirectory(host, instance, (directory) =>
-    directory.replace(RSA_ENTRY, { nsSSLPersonalitySSL: [DIRECTORY_NICKNAME] }),
-  );
+  if (await isActive(host, instanceUnit(instance))) {
+    await withLocalDirectory(host, instance, (directory) =>
+      directory.replace(RSA_ENTRY, { nsSSLPersonalitySSL: [DIRECTORY_NICKNAME] }),
+    );
+  } else await editConfiguration(instance, servingCertificate);
   await restart(host, instanceUnit(instance));
+}
+
+function servingCertificate(ldif: string): string {
+  const changed = withValue(ldif, RSA_ENTRY, 'nsSSLPersonalitySSL', DIRECTORY_NICKNAME);
+  if (changed !== undefined) return changed;
+  throw failure(
+    'tls-missing',
+    `The configuration of the directory has no ${RSA_ENTRY}: it was made without TLS.`,
+  );
 }
 
 /** Whether the instance is set to serve the certificate from the CA. */
 export async function servesDirectoryCertificate(host: Host, instance: DirectoryInstance): Promise<boolean> {
+  if (!(await isActive(host, instanceUnit(instance)))) return false;
   return withLocalDirectory(host, instance, async (directory) => {
     const entry = await directory.entry(RSA_ENTRY, ['nsSSLPersonalitySSL']);
     return entry?.values('nsSSLPersonalitySSL')[0] === DIRECTORY_NICKNAME;

@@ -4,7 +4,7 @@ import { renderConfig } from '../host/configparser.ts';
 import { editFile, pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { isActive, start, stop } from '../host/services.ts';
+import { isActive, stop } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -83,7 +83,7 @@ export function dscreateAnswers(instance: DirectoryInstance, password: Secret): 
 }
 
 /**
- * Creates the instance, turns on the USN plug-in and starts the server.
+ * Creates the instance and turns on the USN plug-in; the server does not run yet.
  * Without entry USNs Dogtag cannot read its profiles from LDAP: its monitor thread dies, getStatus still says
  * `running`, and every enrolment answers "Profile not found" (seen with 10.10.2).
  * @throws CapstanError `command-failed`, `command-deadline`
@@ -100,7 +100,6 @@ export async function createInstance(
   });
   onLine('Turning on the USN plug-in');
   await enablePlugin(instance, 'USN');
-  await start(host, instanceUnit(instance));
 }
 
 /**
@@ -109,7 +108,7 @@ export async function createInstance(
  * @throws CapstanError `plugin-missing`
  */
 async function enablePlugin(instance: DirectoryInstance, plugin: string): Promise<void> {
-  await editFile(`${instanceFolder(instance)}/dse.ldif`, (text) => withPluginEnabled(text, plugin));
+  await editConfiguration(instance, (text) => withPluginEnabled(text, plugin));
 }
 
 /**
@@ -119,20 +118,38 @@ async function enablePlugin(instance: DirectoryInstance, plugin: string): Promis
  * @throws CapstanError `plugin-missing`
  */
 export function withPluginEnabled(ldif: string, plugin: string): string {
+  const changed = withValue(ldif, `cn=${plugin},cn=plugins,cn=config`, 'nsslapd-pluginEnabled', 'on');
+  if (changed !== undefined) return changed;
+  throw failure(
+    'plugin-missing',
+    `This 389 Directory Server has no plug-in ${plugin}.`,
+    'Install the whole package 389-ds-base.',
+  );
+}
+
+/**
+ * The configuration of a stopped instance with another value of an attribute that an entry has; undefined where it has
+ * none. The server reads the file when it starts, and writes it while it runs.
+ * @param ldif the text of dse.ldif
+ */
+export function withValue(ldif: string, dn: string, attribute: string, value: string): string | undefined {
   const entries = ldif.split(/\n(?:[ \t]*\n)+/);
   const index = entries.findIndex((entry) =>
-    entry.trimStart().toLowerCase().startsWith(`dn: cn=${plugin.toLowerCase()},cn=plugins,cn=config`),
+    `${entry.trimStart().split('\n', 1)[0]?.toLowerCase()}`.startsWith(`dn: ${dn.toLowerCase()}`),
   );
+  const line = new RegExp(`^(${attribute}:).*$`, 'im');
   const entry = entries[index];
-  if (!entry || !/^nsslapd-pluginEnabled:/im.test(entry)) {
-    throw failure(
-      'plugin-missing',
-      `This 389 Directory Server has no plug-in ${plugin}.`,
-      'Install the whole package 389-ds-base.',
-    );
-  }
-  entries[index] = entry.replace(/^(nsslapd-pluginEnabled:).*$/im, '$1 on');
+  if (!entry || !line.test(entry)) return undefined;
+  entries[index] = entry.replace(line, (_, name: string) => `${name} ${value}`);
   return entries.join('\n\n');
+}
+
+/** Changes the configuration of a stopped instance; see {@link withValue}. */
+export async function editConfiguration(
+  instance: Pick<DirectoryInstance, 'name'>,
+  change: (ldif: string) => string,
+): Promise<void> {
+  await editFile(`${instanceFolder(instance)}/dse.ldif`, change);
 }
 
 /** Everything that dscreate makes for an instance, but for its logs (lib389 `setup.py`, 1.4.4 and 2.x). */

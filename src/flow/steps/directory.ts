@@ -1,18 +1,32 @@
 import { withLocalDirectory } from '../../directory/client.ts';
 import { addIdentity, allowInTree, allowServers, hasIdentity } from '../../directory/identity.ts';
-import { createInstance, removeInstance, selfSignedCaExists } from '../../directory/instance.ts';
+import {
+  createInstance,
+  instanceUnit,
+  removeInstance,
+  selfSignedCaExists,
+} from '../../directory/instance.ts';
 import { addSchema, missingSchema } from '../../directory/schema.ts';
 import { addContainers, hasContainers } from '../../directory/tree.ts';
 import { assetPath } from '../../host/assets.ts';
 import type { Host } from '../../host/host.ts';
+import { start } from '../../host/services.ts';
 import type { Step } from '../../plan/step.ts';
 import { directoryOf, directorySubject, type ServerSecrets, type Site } from '../site.ts';
 
 /** FreeIPA's part of the schema that Capstan writes. */
 const SCHEMA = 'schema/60capstan.ldif';
 
-/** Creates the 389-ds instance with the domain's suffix, TLS and the USN plug-in. */
-export function directoryInstance(host: Host, site: Site, secrets: () => Pick<ServerSecrets, 'ds'>): Step {
+/**
+ * Creates the 389-ds instance with the domain's suffix, TLS and the USN plug-in.
+ * @param started whether it runs afterwards; a replica gets its certificate first
+ */
+export function directoryInstance(
+  host: Host,
+  site: Site,
+  secrets: () => Pick<ServerSecrets, 'ds'>,
+  started = true,
+): Step {
   const instance = directoryOf(site);
   return {
     id: 'directory-instance',
@@ -21,6 +35,7 @@ export function directoryInstance(host: Host, site: Site, secrets: () => Pick<Se
     async apply(report) {
       await report.remember({ selfSignedCaWasThere: await selfSignedCaExists() });
       await createInstance(host, instance, secrets().ds, report.line);
+      if (started) await start(host, instanceUnit(instance));
     },
     async undo(report) {
       await removeInstance(host, instance, report.facts.selfSignedCaWasThere === false);

@@ -1,4 +1,4 @@
-import { addAgreement, initialise } from '../../directory/agreement.ts';
+import { addAgreement, untilInitialised } from '../../directory/agreement.ts';
 import { addBackend, removeBackend } from '../../directory/backend.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { allocateReplicaId } from '../../directory/replica-id.ts';
@@ -59,9 +59,12 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
         peers.at(site.supplier, async (remote) => {
           if (wanted.backend) await addBackend(local, wanted.backend, wanted.suffix);
           await bothSupply(local, remote, site, wanted.suffix, report);
-          await feedEachOther(local, remote, site, wanted.suffix);
-          const feed = { suffix: wanted.suffix, receiver: site.hostname };
-          await initialise(host, remote, feed, report.line);
+          const there = { at: remote, hostname: site.supplier };
+          const here = { at: local, hostname: site.hostname };
+          await feed(there, here, wanted.suffix, true);
+          const copy = { suffix: wanted.suffix, receiver: site.hostname };
+          await untilInitialised(host, remote, copy, report.line);
+          await feed(here, there, wanted.suffix, false);
           await proveBothWays(host, local, remote, site, wanted.suffix, report.line);
         }),
       );
@@ -105,22 +108,18 @@ async function bothSupply(
   await makeSupplier(local, suffix, replicaId);
 }
 
-/** Lets each server send to the other, with passwords that nobody else ever gets to know. */
-async function feedEachOther(
-  local: Directory,
-  remote: Directory,
-  site: JoinedSite,
-  suffix: string,
-): Promise<void> {
-  const ends = [
-    { from: remote, sender: site.supplier, to: local, receiver: site.hostname },
-    { from: local, sender: site.hostname, to: remote, receiver: site.supplier },
-  ];
-  for (const { from, sender, to, receiver } of ends) {
-    const password = passingSecret(`password of ${sender} on ${receiver}`);
-    await letIn(to, { suffixes: [suffix], sender, password });
-    await addAgreement(from, { suffix, sender, receiver, password });
-  }
+/** A server and its directory. */
+interface End {
+  at: Directory;
+  hostname: string;
+}
+
+/** Has one server send to another, with a password that nobody else ever gets to know. */
+async function feed(from: End, to: End, suffix: string, copy: boolean): Promise<void> {
+  const [sender, receiver] = [from.hostname, to.hostname];
+  const password = passingSecret(`password of ${sender} on ${receiver}`);
+  await letIn(to.at, { suffixes: [suffix], sender, password });
+  await addAgreement(from.at, { suffix, sender, receiver, password, copy });
 }
 
 async function proveBothWays(
