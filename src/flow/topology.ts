@@ -1,6 +1,6 @@
 /** How the servers of the cluster feed each other: asked of all of them at the same time. */
 import { readFile } from 'node:fs/promises';
-import { agreementsOf } from '../directory/agreement.ts';
+import { agreementsOf, receiversOnDisk } from '../directory/agreement.ts';
 import { type Directory, withLocalDirectory } from '../directory/client.ts';
 import { type ServerIdentity, serverIdentity } from '../directory/identity.ts';
 import { type RoleEntry, recordedServers, type ServerEntry } from '../directory/masters.ts';
@@ -25,35 +25,54 @@ export interface Cluster {
   servers: ServerEntry[];
 }
 
+/** Who asks, and what is trusted. */
+type Access = Pick<Cluster, 'caCertificate' | 'identity'>;
+
 /**
- * The cluster of the server on this host, as its directory has it recorded. When that is down, the cluster is this
- * server and the one that it joined.
+ * The cluster of the server on this host, as its directory has it recorded. When that is down, a server that it feeds is
+ * asked; when none of these answers either, they and this server are all that is known.
  * @throws CapstanError `not-root`, `not-installed`, `servers-unknown`, `command-failed`, `interrupted`
  */
 export async function clusterOf(host: Host): Promise<Cluster> {
   const { site } = await installedServer();
   const instance = directoryOf(site);
-  const [identity, caCertificate, servers] = await Promise.all([
+  const [identity, caCertificate] = await Promise.all([
     serverIdentity(host, instance),
     readFile(CA_FILE, 'utf8'),
-    knownServers(host, site),
   ]);
-  return { site, suffix: instance.suffix, caCertificate, identity, servers };
-}
-
-async function knownServers(host: Host, site: Site): Promise<ServerEntry[]> {
-  const instance = directoryOf(site);
-  const read = (directory: Directory) => recordedServers(directory, instance.suffix);
-  const servers = await withLocalDirectory(host, instance, read).catch((error: unknown) => {
-    if (isInterruption(error) || site.supplier === undefined) throw error;
-    return [site.hostname, site.supplier].map((hostname) => ({ hostname, roles: [] }));
-  });
-  if (servers.length > 0) return servers;
+  const access = { identity, caCertificate };
+  const servers = await knownServers(host, site, access);
+  if (servers.length > 0) return { site, suffix: instance.suffix, ...access, servers };
   throw failure(
     'servers-unknown',
     `The directory of ${site.domain} has no servers recorded.`,
     'It was made by a Capstan that knew of no replicas; install the server again with this one.',
   );
+}
+
+async function knownServers(host: Host, site: Site, access: Access): Promise<ServerEntry[]> {
+  const instance = directoryOf(site);
+  const read = (directory: Directory) => recordedServers(directory, instance.suffix);
+  const servers = await unlessUnreachable(withLocalDirectory(host, instance, read));
+  if (servers) return servers;
+  const neighbours = await receiversOnDisk(instance);
+  for (const neighbour of neighbours) {
+    const told = await unlessUnreachable(
+      askOne(host, neighbour, (bounded) => atServer(bounded, access, neighbour, read)),
+    );
+    if (told?.length) return told;
+  }
+  return [site.hostname, ...neighbours].map((hostname) => ({ hostname, roles: [] }));
+}
+
+/** What was asked; undefined where nobody answered. */
+async function unlessUnreachable<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    return undefined;
+  }
 }
 
 /**
@@ -62,7 +81,7 @@ async function knownServers(host: Host, site: Site): Promise<ServerEntry[]> {
  */
 export function atServer<T>(
   host: Host,
-  { caCertificate, identity }: Cluster,
+  { caCertificate, identity }: Access,
   hostname: string,
   use: (directory: Directory) => Promise<T>,
 ): Promise<T> {
