@@ -183,6 +183,7 @@ const SECRETS: readonly BadInput[] = [
 ];
 
 const NO_SERVER: readonly BadInput[] = [
+  { ...bad('a CA for a host without a server', add(), 'not-installed', 'no server'), checked: true },
   bad(
     'to resume a replica that was not begun',
     join({}, '--resume').filter(notDry),
