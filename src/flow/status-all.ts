@@ -86,23 +86,29 @@ async function authority(
 
 function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology): string[] {
   const unwell = servers.filter((server) => !server.well).map(({ hostname }) => hostname);
-  const broken = feeds.filter(
-    ({ well, sender, receiver }) => !well && ![sender, receiver].some((name) => unwell.includes(name)),
-  );
-  const cut = parts.find((one) => one.parts.length > 1);
-  const [one, other] = cut?.parts ?? [];
+  const silent = servers.filter(({ problem }) => problem !== undefined).map(({ hostname }) => hostname);
+  const states = feeds
+    .filter(
+      ({ sender, receiver, well }) => !well && ![sender, receiver].some((name) => unwell.includes(name)),
+    )
+    .map(({ state }) => state);
   return [
     ...unwell.map((hostname) => `Run "capstan status" on ${hostname}.`),
-    ...(broken.some(({ state }) => state === 'uninitialised')
-      ? [
-          'A server with other data has to be installed again: "capstan uninstall" and "capstan replica-install" there.',
-        ]
+    ...(silent.length > 0
+      ? [`A server that is gone for good is forgotten with "capstan topology forget": ${silent.join(', ')}?`]
       : []),
-    ...(broken.some(({ state }) => state !== 'uninitialised')
-      ? [
-          'What a server cannot send is in its /var/log/dirsrv/slapd-*/errors; servers reach each other on TCP port 636.',
-        ]
+    ...(states.includes('uninitialised')
+      ? ['Install a server with other data again: "capstan uninstall" and "capstan replica-install" there.']
       : []),
-    ...(one && other ? [`Connect the parts: capstan topology add ${one[0]} ${other[0]}`] : []),
+    ...(states.some((state) => state !== 'uninitialised')
+      ? ['See /var/log/dirsrv/slapd-*/errors on the sender; servers reach each other on TCP port 636.']
+      : []),
+    ...partsStep(parts),
   ];
+}
+
+/** How the first two of several parts are connected. */
+function partsStep(parts: Topology['parts']): string[] {
+  const [one, other] = parts.find((suffix) => suffix.parts.length > 1)?.parts ?? [];
+  return one && other ? [`Connect the parts: capstan topology add ${one[0]} ${other[0]}`] : [];
 }
