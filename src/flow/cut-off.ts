@@ -37,19 +37,18 @@ export async function cutOff(
   line: (text: string) => void,
 ): Promise<void> {
   const here = await localEnd(host, site, cut.suffix);
-  const told = telling(peers, [...new Set([...here.receivers, site.supplier])]);
-  const suppliers: string[] = [];
+  const names = [...new Set([...here.receivers, site.supplier])];
+  const told = telling(peers, names);
   await told.each(async (remote, peer) => {
     await settle(host, site, remote, peer, cut.suffix, line);
     await removeAgreement(remote, { suffix: cut.suffix, receiver: site.hostname });
     await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
-    if (!(await unmade(remote, peer, cut))) suppliers.push(peer);
   });
-  const id = here.id ?? cut.replicaId;
-  if (id !== undefined) {
-    // One tells the others.
-    await told.one(suppliers, (remote) => cleanRuv(host, remote, cut.suffix, id));
-  }
+  const { id } = here;
+  // One tells the others.
+  if (id !== undefined) await told.one(names, (remote) => cleanRuv(host, remote, cut.suffix, id));
+  // The vector stays with the data, also where nobody supplies them any more: it had to be clean before.
+  await told.each((remote, peer) => unmake(remote, peer, cut));
   // Last of all: it is replicated, and no peer lets this server in any more.
   if (cut.forget) await told.each((remote) => forgetIdentity(remote, site));
   if (told.failed.size > 0) throw notCleaned(site, told.failed);
@@ -130,13 +129,11 @@ async function forgetIdentity(remote: Directory, site: JoinedSite): Promise<void
   await removeIdentity(remote, suffix, site.hostname);
 }
 
-/** Ends the supplying of a peer that began for this server alone. @returns whether it did */
-async function unmade(remote: Directory, peer: string, { suffix, unmakeAt }: Cut): Promise<boolean> {
-  if (unmakeAt !== peer) return false;
+/** Ends the supplying of a peer that began for this server alone. */
+async function unmake(remote: Directory, peer: string, { suffix, unmakeAt }: Cut): Promise<void> {
+  if (unmakeAt !== peer) return;
   const others = (await agreementsOf(remote)).filter((one) => one.suffix === suffix);
-  if (others.length > 0) return false;
-  await unmakeSupplier(remote, suffix);
-  return true;
+  if (others.length === 0) await unmakeSupplier(remote, suffix);
 }
 
 async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
