@@ -90,7 +90,8 @@ function judged(sender: string, agreement: Agreement, before: Looks, now: Looks,
   const differ = there && here && there.ruv.generation !== here.ruv.generation;
   const [state, detail] =
     troubleOf(agreement, differ ?? false) ??
-    (lag ? lagState(lag, time) : ['unproved', `${receiver} does not answer`]);
+    arrival(lag, time) ??
+    unseenBy(receiver, suffix, now.has(receiver));
   return {
     ...{ suffix, sender, receiver, state, detail, lag },
     well: state === 'well' || state === 'sending',
@@ -108,12 +109,24 @@ function troubleOf(
   return lastUpdate.ok ? undefined : ['failing', lastUpdate.text];
 }
 
-function lagState(lag: readonly Lag[], time: number): [FeedState, string] {
+/** What the receiver has of what the sender had; undefined where one of the two did not tell. */
+function arrival(lag: readonly Lag[] | undefined, time: number): [FeedState, string] | undefined {
+  if (!lag) return undefined;
   if (lag.length === 0) return ['well', 'up to date'];
   const newest = Math.max(...lag.map(({ last }) => last));
   const oldest = Math.min(...lag.map(({ has, last }) => has ?? last));
   if (time - newest <= LATE && time - oldest <= STALE) return ['sending', 'changes are on their way'];
-  return ['behind', `has the changes up to ${clock(oldest)}, but there are some of ${clock(newest)}`];
+  const seconds = Math.max(...lag.map((one) => one.seconds));
+  return [
+    'behind',
+    `${seconds} s behind: has the changes up to ${clock(oldest)}, but there are some of ${clock(newest)}`,
+  ];
+}
+
+function unseenBy(receiver: string, suffix: string, answers: boolean): [FeedState, string] {
+  return answers
+    ? ['failing', `${receiver} does not replicate ${suffix}`]
+    : ['unproved', `${receiver} does not answer`];
 }
 
 function clock(time: number): string {

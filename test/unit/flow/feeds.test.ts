@@ -67,6 +67,7 @@ describe('a feed', () => {
     expect(first).toMatchObject({
       state: 'behind',
       well: false,
+      detail: expect.stringContaining(`${newest - last} s behind`),
       lag: [{ supplier: 3, has: last, last: newest }],
     });
   });
@@ -95,6 +96,11 @@ describe('a feed', () => {
     const feeds = feedsAmong({ a: look([agreement('b')]) });
     expect(states(feeds)).toEqual({ 'a b': 'unproved', 'b a': 'unknown' });
     expect(feeds.some(({ well }) => well)).toBe(false);
+  });
+
+  test('to a server that does not replicate the suffix is failing', () => {
+    const feeds = feedsAmong({ a: look([agreement('b')]), b: { agreements: [], replicas: [] } });
+    expect(feeds[0]).toMatchObject({ state: 'failing', detail: `b does not replicate ${SUFFIX}` });
   });
 
   test('that nobody answers is missing', () => {
