@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { LDAPS_PORT } from '../../directory/instance.ts';
 import { removeAgent } from '../../dogtag/agent.ts';
+import { removeArchivedPasswords } from '../../dogtag/archives.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-deployment.ts';
 import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
@@ -46,6 +47,7 @@ export function cloneAuthority(
     async apply(report) {
       await report.remember({ newFolders: await absentPaths(sharedFolders()) });
       await spawnClone(host, site, joining, secrets(), report);
+      await removeArchivedPasswords(INSTANCE);
       await ownAgent(host, site, joining);
     },
     async undo(report) {

@@ -1,0 +1,25 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { removeFile } from '../host/files.ts';
+import { instanceConfiguration } from './nssdb.ts';
+
+/** What a clone is configured with and drops at the end: the password of its directory among it. */
+const PASSING = /^preop\..*password=/m;
+
+/**
+ * Removes the archived versions of a CA's configuration that hold passwords: Dogtag keeps every version of CS.cfg, that
+ * of a clone in the middle of its installation too, with the Directory Manager's password in clear
+ * (`preop.internaldb.master.ldapauth.password`, seen with 10.10.2).
+ * @returns how many there were
+ */
+export async function removeArchivedPasswords(instance: string): Promise<number> {
+  const folder = `${instanceConfiguration(instance)}/ca/archives`;
+  const names = await readdir(folder).catch(() => []);
+  let removed = 0;
+  for (const name of names) {
+    const file = `${folder}/${name}`;
+    if (!PASSING.test(await readFile(file, 'utf8').catch(() => ''))) continue;
+    await removeFile(file);
+    removed += 1;
+  }
+  return removed;
+}
