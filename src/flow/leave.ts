@@ -118,15 +118,21 @@ export function leavingCheck(host: Host, site: Site): Check {
   };
 }
 
-/** How the servers are connected, as far as they answer. */
+/** How the servers are connected, as far as they answer; nothing where this one cannot ask them any more. */
 async function connectionsOf(host: Host): Promise<Connections[]> {
-  const cluster = await clusterOf(host);
-  const { feeds } = await readTopology(host, cluster);
-  return suffixesOf(cluster).map((suffix) => ({
-    suffix,
-    servers: suppliersOf(cluster, suffix),
-    links: linksOf(feeds, suffix),
-  }));
+  try {
+    const cluster = await clusterOf(host);
+    const { feeds } = await readTopology(host, cluster);
+    return suffixesOf(cluster).map((suffix) => ({
+      suffix,
+      servers: suppliersOf(cluster, suffix),
+      links: linksOf(feeds, suffix),
+    }));
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    host.log.write(`how the servers are connected could not be found out: ${sentenceOf(error)}`);
+    return [];
+  }
 }
 
 function unlessDown(error: unknown): undefined {
