@@ -5,13 +5,13 @@ import type { Installation } from './installation.ts';
 import {
   cloneSteps,
   explainedSteps,
+  joiningInstallation,
   joiningOf,
   type ReplicaRequest,
   type ReplicaSecrets,
   type ReplicaSite,
-  replicaFacts,
 } from './replica.ts';
-import { caAddChecks, joinResumeChecks } from './replica-checks.ts';
+import { caAddChecks } from './replica-checks.ts';
 import type { Report } from './site.ts';
 import { startAtBoot } from './steps/boot.ts';
 import { joinEnded, joined } from './steps/join.ts';
@@ -36,17 +36,12 @@ export function caAddSteps(
 }
 
 /** Adds a CA to the server on this host. */
-export const caAdd: Installation<ReplicaRequest> = {
+export const caAdd: Installation<ReplicaRequest> = joiningInstallation({
   name: 'ca-add',
   checks: caAddChecks,
-  resumeChecks: joinResumeChecks,
-  steps(host, request) {
-    const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
-    return caAddSteps(host, request, () => request.secrets, manager);
-  },
-  facts: async (request) => replicaFacts(request),
+  build: caAddSteps,
   report: addedReport,
-};
+});
 
 function addedReport({ hostname, supplier, token, realm }: ReplicaRequest): Report {
   return {

@@ -152,22 +152,32 @@ export function joiningOf(
 }
 
 /** Installs a server that joins a cluster. */
-export const replicaInstall: Installation<ReplicaRequest> = {
+export const replicaInstall: Installation<ReplicaRequest> = joiningInstallation({
   name: 'replica-install',
   checks: replicaChecks,
-  resumeChecks: joinResumeChecks,
-  steps(host, request) {
-    const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
-    return replicaSteps(host, request, () => request.secrets, manager);
-  },
-  facts: async (request) => replicaFacts(request),
+  build: replicaSteps,
   report: installedReport,
-};
+});
 
-/** The site of a replica without its secrets, for the journal. */
-export function replicaFacts(site: ReplicaSite): Facts {
-  const { setupCa, caCertificate, joinsBySecret } = site;
-  return { ...siteFacts(site), setupCa, caCertificate, joinsBySecret };
+/** A flow that joins a cluster with a request of {@link ReplicaRequest}. */
+export function joiningInstallation({
+  build,
+  ...parts
+}: Pick<Installation<ReplicaRequest>, 'name' | 'checks' | 'report'> & {
+  build: typeof replicaSteps;
+}): Installation<ReplicaRequest> {
+  return {
+    ...parts,
+    resumeChecks: joinResumeChecks,
+    steps(host, request) {
+      const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
+      return build(host, request, () => request.secrets, manager);
+    },
+    facts: async ({ setupCa, caCertificate, joinsBySecret, ...request }) => ({
+      ...siteFacts(request),
+      ...{ setupCa, caCertificate, joinsBySecret },
+    }),
+  };
 }
 
 function installedReport(request: ReplicaRequest): Report {

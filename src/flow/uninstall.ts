@@ -61,10 +61,12 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   if (hasObjects && options.token === 'purge') await runChecks([sharedKeysCheck(host, site)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
   if (finished) await leave(host, site, options);
+  // Who could be told was told by that; the server that was joined may be gone since.
+  const force = options.force || finished;
   const failures: CapstanError[] = [];
   for (const one of journals) {
     if (failures.length > 0) break;
-    failures.push(...(await takeBack(host, one, pin, options)));
+    failures.push(...(await takeBack(host, one, pin, { ...options, force })));
   }
   if (failures.length > 0) {
     throw failure(
