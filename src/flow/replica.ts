@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { withRemoteDirectory } from '../directory/remote.ts';
 import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { Facts, Step } from '../plan/step.ts';
+import type { Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { Cluster } from './cluster.ts';
 import { explained, type Need } from './diagnose.ts';
