@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { changes } from '../inventory.ts';
 import { sh } from '../support.ts';
-import { ldapsearch, SUFFIXES, until, valuesOf } from './hosts.ts';
+import { fqdn, ldapsearch, SUFFIXES, until, valuesOf } from './hosts.ts';
 
 /** What a server knows of others, by kind; sorted lines. */
 export type PeerState = Readonly<Record<string, readonly string[]>>;
@@ -14,6 +14,12 @@ const VOLATILE =
 /** Subtrees of o=ipaca where certificates and requests stay, and ranges of numbers that were taken and are not given back. */
 const GROWS = /,?ou=(certificaterepository|requests|ranges|replica|issuingpoints|certificaterequests),/i;
 
+/**
+ * What the first join of all adds for good: rights of all servers, whoever they are, and Dogtag's container of install
+ * tokens.
+ */
+const ONCE = /^aci: .*acl "Capstan: servers |^dn: ou=sessions,ou=Security Domain,o=ipaca$/;
+
 /** Looks at the directory of a host. */
 export async function peerState(host: string): Promise<PeerState> {
   const config = await ldapsearch(host, 'cn=mapping tree,cn=config', "'*' aci");
@@ -21,7 +27,8 @@ export async function peerState(host: string): Promise<PeerState> {
   const found: Record<string, string[]> = {
     configuration: [...linesOf(config), ...linesOf(accounts)],
     certmap: (await sh(host, 'cat /etc/dirsrv/slapd-EXAMPLE-TEST/certmap.conf')).split('\n'),
-    ids: await replicaIds(host),
+    // A suffix that was replicated once keeps the id of its own server.
+    ids: (await replicaIds(host)).filter((line) => !line.includes(`//${fqdn(host)}:`)),
   };
   for (const suffix of SUFFIXES) found[suffix] = linesOf(await ldapsearch(host, suffix, "'*' aci"));
   return Object.fromEntries(Object.entries(found).map(([kind, lines]) => [kind, lines.toSorted()]));
@@ -31,9 +38,11 @@ export async function peerState(host: string): Promise<PeerState> {
 function linesOf(ldif: string): string[] {
   return ldif.split('\n\n').flatMap((entry) => {
     const [dn = '', ...lines] = entry.trim().split('\n');
-    if (dn === '' || GROWS.test(dn)) return [];
+    if (dn === '' || GROWS.test(dn) || ONCE.test(dn)) return [];
     // The next replica id that is free goes up for good.
-    const stable = lines.filter((line) => !VOLATILE.test(line) && !/^dn: cn=replication,/.test(dn));
+    const stable = lines.filter(
+      (line) => !VOLATILE.test(line) && !ONCE.test(line) && !/^dn: cn=replication,/.test(dn),
+    );
     return [dn, ...stable.map((line) => `${dn} | ${line}`)];
   });
 }
