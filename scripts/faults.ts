@@ -55,7 +55,7 @@ await script(async () => {
     reference: !quick,
     stop: stop ?? false,
     say,
-    keepEvidence: (index, evidence) => writeFileSync(join(FOLDER, `${index}.tar`), evidence),
+    keepEvidence: (name, evidence) => writeFileSync(join(FOLDER, `${name}.tar`), evidence),
   });
   writeFileSync(join(FOLDER, 'outcomes.json'), `${JSON.stringify(outcomes, undefined, 2)}\n`);
   console.log('');

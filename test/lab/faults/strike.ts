@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { labRootPath } from '../../../src/lab/lab.ts';
+import { labList, labRootPath } from '../../../src/lab/lab.ts';
 import type { HostState } from '../inventory.ts';
 import { LAB, removeLab, sh } from '../support.ts';
 import { newContext, USUAL_STEPS } from './catalog.ts';
 import type { Fault, Outcome, UsualStep } from './fault.ts';
 import { flawsOfServer } from './judge.ts';
-import { freshHost, HOST, install, look } from './rig.ts';
+import { freshHost, install, look } from './rig.ts';
 
 /** How faults are tried one after another. */
 export interface StrikeOptions {
@@ -14,8 +14,8 @@ export interface StrikeOptions {
   /** Whether the first that is not survived ends it, and leaves the lab as it is. */
   stop: boolean;
   say(line: string): void;
-  /** Takes the logs and the journal of a host that did not survive, a tar file. */
-  keepEvidence(index: number, evidence: Uint8Array): void;
+  /** Takes the logs and the journals of a host of a fault that was not survived, a tar file. */
+  keepEvidence(name: string, evidence: Uint8Array): void;
 }
 
 /** Tries the faults, tells each outcome, and removes the lab. */
@@ -73,15 +73,19 @@ async function undisturbed(
   return { steps, reference: await look() };
 }
 
+/** The logs of the host that was struck, and of the one that it was to join. */
 async function evidence(index: number, { keepEvidence, say }: StrikeOptions): Promise<void> {
-  try {
-    await sh(
-      HOST,
-      'tar -cf /run/faults.tar --ignore-failed-read /var/log/capstan /var/lib/capstan/server.json /run/faults/events /run/faults/errors /var/log/pki/*.log 2>/dev/null || true',
-    );
-    keepEvidence(index, await readFile(`${await labRootPath(LAB, HOST)}/run/faults.tar`));
-    await sh(HOST, 'rm /run/faults.tar');
-  } catch (error) {
-    say(`    no evidence: ${(error as Error).message}`);
+  const { hosts } = (await labList()).find(({ name }) => name === LAB) ?? { hosts: [] };
+  for (const { name } of hosts.filter(({ state }) => state === 'running')) {
+    try {
+      await sh(
+        name,
+        'tar -cf /run/faults.tar --ignore-failed-read /var/log/capstan /var/lib/capstan/*.json /run/faults/events /run/faults/errors /var/log/pki/*.log /var/log/dirsrv/*/errors 2>/dev/null || true',
+      );
+      keepEvidence(`${index}-${name}`, await readFile(`${await labRootPath(LAB, name)}/run/faults.tar`));
+      await sh(name, 'rm /run/faults.tar');
+    } catch (error) {
+      say(`    no evidence: ${(error as Error).message}`);
+    }
   }
 }
