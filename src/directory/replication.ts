@@ -168,3 +168,14 @@ async function bindDns(directory: Directory, suffix: string, dn: string): Promis
 function same(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
+
+/**
+ * Takes away the referral to a server that is gone: 389-ds adds one for each supplier that it hears of to the entry of
+ * the suffix, and never removes it (1.4.4, seen). That there is none is no error.
+ */
+export async function removeReferral(directory: Directory, suffix: string, hostname: string): Promise<void> {
+  const dn = mappingTreeDn(suffix);
+  const present = (await directory.entry(dn, ['nsslapd-referral']))?.values('nsslapd-referral') ?? [];
+  const mine = present.filter((url) => url.toLowerCase().startsWith(`ldap://${hostname.toLowerCase()}:`));
+  if (mine.length > 0) await directory.take(dn, 'nsslapd-referral', mine);
+}

@@ -3,7 +3,7 @@ import { agreementFor, agreementsOf, removeAgreement } from '../directory/agreem
 import { type Directory, withLocalDirectory } from '../directory/client.ts';
 import { removeIdentity } from '../directory/identity.ts';
 import { removeServer } from '../directory/masters.ts';
-import { shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
+import { removeReferral, shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
 import { cleanRuv } from '../directory/ruv.ts';
 import { failure, isInterruption, sentenceOf } from '../errors.ts';
@@ -49,6 +49,8 @@ export async function cutOff(
   if (id !== undefined) await told.one(names, (remote) => cleanRuv(host, remote, cut.suffix, id));
   // The vector stays with the data, also where nobody supplies them any more: it had to be clean before.
   await told.each((remote, peer) => unmake(remote, peer, cut));
+  // After the RUV is clean: before that 389-ds would add it again.
+  await told.each((remote) => removeReferral(remote, cut.suffix, site.hostname));
   // Last of all: it is replicated, and no peer lets this server in any more.
   if (cut.forget) await told.each((remote) => forgetIdentity(remote, site));
   if (told.failed.size > 0) throw notCleaned(site, told.failed);

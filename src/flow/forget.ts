@@ -3,7 +3,7 @@ import { agreementsOf, removeAgreement } from '../directory/agreement.ts';
 import { type Directory, withLocalDirectory } from '../directory/client.ts';
 import { removeIdentity } from '../directory/identity.ts';
 import { removeServer, type ServerEntry } from '../directory/masters.ts';
-import { shutOut } from '../directory/replication.ts';
+import { removeReferral, shutOut } from '../directory/replication.ts';
 import { cleanRuv, replicasOf } from '../directory/ruv.ts';
 import { CA_SUFFIX } from '../dogtag/deployment.ts';
 import { failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
@@ -43,8 +43,13 @@ export async function forgetServer(host: Host, { gone, force, listen }: Forgetti
     ['record', 'Forget its record, its roles and its identity'],
   ]);
   const others = cluster.servers.filter(({ hostname }) => !same(hostname, gone));
-  const silent = await step('agreements', () => cutEverywhere(host, cluster, others, gone));
-  await step('replica-ids', () => cleanIds(host, cluster, gone));
+  const silent = await step('agreements', () =>
+    everywhere(host, cluster, others, (directory) => cut(directory, cluster, gone)),
+  );
+  await step('replica-ids', async () => {
+    await cleanIds(host, cluster, gone);
+    await everywhere(host, cluster, others, (directory) => removeReferrals(directory, cluster, gone));
+  });
   await step('domain', async () => {
     if (hasCa(cluster, cluster.site.hostname))
       await here(host, cluster, (directory) => removeCaTraces(directory, gone));
@@ -127,20 +132,18 @@ async function answers(host: Host, cluster: Cluster, gone: string): Promise<bool
   }
 }
 
-/** @returns the servers that did not answer, each with the reason */
-async function cutEverywhere(
+/** Does the same on several servers at once. @returns those that did not answer, each with the reason */
+async function everywhere(
   host: Host,
   cluster: Cluster,
   others: readonly ServerEntry[],
-  gone: string,
+  work: (directory: Directory) => Promise<void>,
 ): Promise<string[]> {
   const silent: string[] = [];
   await Promise.all(
     others.map(async ({ hostname }) => {
       try {
-        await askOne(host, hostname, (bounded) =>
-          atServer(bounded, cluster, hostname, (directory) => cut(directory, cluster, gone)),
-        );
+        await askOne(host, hostname, (bounded) => atServer(bounded, cluster, hostname, work));
       } catch (error) {
         if (host.signal.aborted) throw error;
         silent.push(`${hostname} (${sentenceOf(error)})`);
@@ -154,6 +157,11 @@ async function cut(directory: Directory, cluster: Cluster, gone: string): Promis
   const suffixes = suffixesOf(cluster);
   for (const suffix of suffixes) await removeAgreement(directory, { suffix, receiver: gone });
   await shutOut(directory, { suffixes, sender: gone });
+}
+
+/** Once the ids are cleaned, 389-ds does not add them again. */
+async function removeReferrals(directory: Directory, cluster: Cluster, gone: string): Promise<void> {
+  for (const suffix of suffixesOf(cluster)) await removeReferral(directory, suffix, gone);
 }
 
 /**

@@ -1,12 +1,14 @@
 import { addAgreement, untilInitialised } from '../../directory/agreement.ts';
 import { addBackend, removeBackend } from '../../directory/backend.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
+import { instanceUnit } from '../../directory/instance.ts';
 import { allocateReplicaId } from '../../directory/replica-id.ts';
 import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
 import { proveReplication } from '../../directory/replication-proof.ts';
 import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
+import { restart } from '../../host/services.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { cutOff } from '../cut-off.ts';
 import { peersOf } from '../peers.ts';
@@ -55,6 +57,8 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
     holdsBack: true,
     done: async () => false,
     async apply(report) {
+      // A directory that was given a suffix, and lost it in an undo, crashes when it is given it again (389-ds 1.4.4.11).
+      if (report.facts.replicaId !== undefined) await restart(host, instanceUnit(instance));
       await withLocalDirectory(host, instance, (local) =>
         peers.at(site.supplier, async (remote) => {
           if (wanted.backend) await addBackend(local, wanted.backend, wanted.suffix);
