@@ -87,11 +87,11 @@ async function authority(
 function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology): string[] {
   const unwell = servers.filter((server) => !server.well).map(({ hostname }) => hostname);
   const silent = servers.filter(({ problem }) => problem !== undefined).map(({ hostname }) => hostname);
-  const states = feeds
-    .filter(
-      ({ sender, receiver, well }) => !well && ![sender, receiver].some((name) => unwell.includes(name)),
-    )
-    .map(({ state }) => state);
+  const troubled = feeds.filter(
+    ({ sender, receiver, well }) => !well && ![sender, receiver].some((name) => unwell.includes(name)),
+  );
+  const states = troubled.map(({ state }) => state);
+  const standing = troubled.filter(({ state }) => state === 'behind');
   return [
     ...unwell.map((hostname) => `Run "capstan status" on ${hostname}.`),
     ...(silent.length > 0
@@ -100,7 +100,13 @@ function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology)
     ...(states.includes('uninitialised')
       ? ['Install a server with other data again: "capstan uninstall" and "capstan replica-install" there.']
       : []),
-    ...(states.some((state) => state !== 'uninitialised')
+    ...new Set(
+      standing.map(
+        ({ sender, receiver }) =>
+          `Make a feed that stands still anew: capstan topology add ${sender} ${receiver}`,
+      ),
+    ),
+    ...(states.some((state) => state !== 'uninitialised' && state !== 'behind')
       ? ['See /var/log/dirsrv/slapd-*/errors on the sender; servers reach each other on TCP port 636.']
       : []),
     ...partsStep(parts),

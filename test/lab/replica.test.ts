@@ -21,7 +21,15 @@ import {
   valuesOf,
 } from './cluster/hosts.ts';
 import { expectPeer, type PeerState, peerState, replicaIds } from './cluster/peers.ts';
-import { agreed, agreements, expectGood, expectReplicated, healthy, SOON } from './cluster/proofs.ts';
+import {
+  agreed,
+  agreements,
+  expectGood,
+  expectGoodAfterOutage,
+  expectReplicated,
+  healthy,
+  SOON,
+} from './cluster/proofs.ts';
 import { refusalTests } from './cluster/refusals.ts';
 import { changes, type HostState, hostState } from './inventory.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
@@ -35,7 +43,7 @@ const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsy
   (name) => `${name} cert-pki-ca`,
 );
 /** Seconds after a cut is healed: 389-ds waits longer after each try that failed. */
-const AFTER_A_CUT = 120;
+const AFTER_A_CUT = 240;
 
 let fingerprint: string;
 /** What the first server knew of others before any had joined. */
@@ -280,7 +288,7 @@ describe('the cluster in trouble', () => {
     } finally {
       await heal('ca1', 'ca2');
     }
-    await expectGood(issued, HOSTS, AFTER_A_CUT);
+    await expectGoodAfterOutage(issued, HOSTS, AFTER_A_CUT);
     await expectReplicated(HOSTS);
   });
 
@@ -308,7 +316,7 @@ describe('the cluster in trouble', () => {
     } finally {
       await power('ca1', 'on');
     }
-    await expectGood(issued, HOSTS, 180);
+    await expectGoodAfterOutage(issued, HOSTS, 240);
     expect(
       (
         await until(

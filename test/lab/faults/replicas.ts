@@ -191,14 +191,9 @@ export function replicaFaults(): Fault[] {
   return [...list.filter((fault) => !onNetworkHsm(fault)), ...list.filter(onNetworkHsm)];
 }
 
-/** The chains of kills of {@link replicaFaults} in parts, for `--only` and for the sample. */
+/** The chains of kills of {@link replicaFaults} in parts, for `--only`. */
 export function replicaStepFaults(): Fault[] {
   return [JOIN, ADD].flatMap(shortChains);
-}
-
-/** What `npm test` draws from: faults of one flow on one HSM, which begin with the same cluster. */
-export function sampledReplicaFaults(): Fault[] {
-  return [...shortChains(JOIN), ...singles(JOIN).filter((fault) => !onNetworkHsm(fault))];
 }
 
 function onNetworkHsm({ name }: Fault): boolean {
