@@ -28,7 +28,7 @@ const WORDS: readonly BadInput[] = [
   ...['server-install', 'status', 'config-show', 'uninstall', 'restart', 'support-bundle'].flatMap(
     (command) => [
       usage(`${command} with a word too many`, [command, 'EXAMPLE.TEST'], command),
-      usage(`${command} with an unknown option`, [command, '--force'], '--force'),
+      usage(`${command} with an unknown option`, [command, '--forced'], '--forced'),
     ],
   ),
   usage('a word after --', ['status', '--', '--output'], 'status'),

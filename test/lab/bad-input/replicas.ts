@@ -182,26 +182,14 @@ const SECRETS: readonly BadInput[] = [
   ),
 ];
 
+/** Without a rehearsal they take the lock of the host, and would find each other there. */
 const NO_SERVER: readonly BadInput[] = [
   { ...bad('a CA for a host without a server', add(), 'not-installed', 'no server'), checked: true },
-  bad(
-    'to resume a replica that was not begun',
-    join({}, '--resume').filter(notDry),
-    'nothing-unfinished',
-    'resume',
-  ),
-  bad(
-    'to undo a replica that was not begun',
-    join({}, '--undo').filter(notDry),
-    'nothing-unfinished',
-    'undo',
-  ),
-  bad(
-    'to resume a CA that was not added',
-    add({}, '--resume').filter(notDry),
-    'nothing-unfinished',
-    'resume',
-  ),
+  ...[
+    bad('to resume a replica that was not begun', join({}, '--resume'), 'nothing-unfinished', 'resume'),
+    bad('to undo a replica that was not begun', join({}, '--undo'), 'nothing-unfinished', 'undo'),
+    bad('to resume a CA that was not added', add({}, '--resume'), 'nothing-unfinished', 'resume'),
+  ].map((one) => ({ ...one, argv: one.argv.filter(notDry), alone: true })),
 ];
 
 const LIFETIMES: readonly BadInput[] = [
