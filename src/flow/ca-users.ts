@@ -1,6 +1,6 @@
 /** The users that Capstan keeps in the CA's subtree, and all that a CA that leaves has there. */
 import type { Directory } from '../directory/client.ts';
-import { type CaUser, domainTraces, GROUPS_DN, SESSIONS_DN } from '../dogtag/security-domain.ts';
+import { type CaUser, domainTraces, GROUPS_DN, joinUid, SESSIONS_DN } from '../dogtag/security-domain.ts';
 
 /** Adds a user of the CA in the place of one of that name, and gives it its groups. */
 export async function addCaUser(directory: Directory, user: CaUser): Promise<void> {
@@ -23,11 +23,15 @@ export async function removeCaUser(directory: Directory, dn: string): Promise<vo
   await directory.remove(dn);
 }
 
-/** Removes all that the CA of a host has in the CA's subtree; see {@link domainTraces}. Safe to call twice. */
-export async function removeCaTraces(directory: Directory, hostname: string): Promise<void> {
+/**
+ * Removes all that the CA of a host has in the CA's subtree; see {@link domainTraces}. Safe to call twice.
+ * @param mayJoin whether the host still is to join: another try may be made with its join secret
+ */
+export async function removeCaTraces(directory: Directory, hostname: string, mayJoin = false): Promise<void> {
   const { entries, users } = domainTraces(hostname);
   for (const dn of entries) await directory.remove(dn);
   for (const { uid, dn } of users) {
+    if (mayJoin && uid === joinUid(hostname)) continue;
     await removeInstallTokens(directory, uid);
     await removeCaUser(directory, dn);
   }

@@ -53,7 +53,7 @@ export function cloneAuthority(
     async undo(report) {
       await stopInstance(host, INSTANCE);
       await withLocalDirectory(host, directoryOf(site), (directory) =>
-        removeCaTraces(directory, site.hostname),
+        removeCaTraces(directory, site.hostname, true),
       ).catch((error: unknown) => {
         if (isInterruption(error)) throw error;
         report.line(`The security domain could not be told: ${sentenceOf(error)}`);
