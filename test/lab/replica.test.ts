@@ -20,6 +20,7 @@ import {
   until,
   valuesOf,
 } from './cluster/hosts.ts';
+import { joinSecretTests } from './cluster/join-secrets.ts';
 import { expectPeer, type PeerState, peerState, replicaIds } from './cluster/peers.ts';
 import {
   agreed,
@@ -67,6 +68,8 @@ beforeAll(async () => {
 afterAll(removeLab);
 
 refusalTests(() => fingerprint);
+
+joinSecretTests();
 
 describe('the second server, by a secret that works once', () => {
   let secret: string;
