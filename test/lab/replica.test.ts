@@ -22,15 +22,7 @@ import {
 } from './cluster/hosts.ts';
 import { joinSecretTests } from './cluster/join-secrets.ts';
 import { expectPeer, type PeerState, peerState, replicaIds } from './cluster/peers.ts';
-import {
-  agreed,
-  agreements,
-  expectGood,
-  expectGoodAfterOutage,
-  expectReplicated,
-  healthy,
-  SOON,
-} from './cluster/proofs.ts';
+import { agreed, agreements, expectGood, expectReplicated, healthy, SOON } from './cluster/proofs.ts';
 import { refusalTests } from './cluster/refusals.ts';
 import { changes, type HostState, hostState } from './inventory.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
@@ -44,7 +36,7 @@ const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsy
   (name) => `${name} cert-pki-ca`,
 );
 /** Seconds after a cut is healed: 389-ds waits longer after each try that failed. */
-const AFTER_A_CUT = 240;
+const AFTER_A_CUT = 120;
 
 let fingerprint: string;
 /** What the first server knew of others before any had joined. */
@@ -291,7 +283,7 @@ describe('the cluster in trouble', () => {
     } finally {
       await heal('ca1', 'ca2');
     }
-    await expectGoodAfterOutage(issued, HOSTS, AFTER_A_CUT);
+    await expectGood(issued, HOSTS, AFTER_A_CUT);
     await expectReplicated(HOSTS);
   });
 
@@ -319,7 +311,7 @@ describe('the cluster in trouble', () => {
     } finally {
       await power('ca1', 'on');
     }
-    await expectGoodAfterOutage(issued, HOSTS, 240);
+    await expectGood(issued, HOSTS, 180);
     expect(
       (
         await until(

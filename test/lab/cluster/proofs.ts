@@ -1,7 +1,7 @@
 /** That a cluster is one: certificates of each server are good on all, and what is written on each is on all. */
 import { expect } from 'vitest';
 import { verdict } from './certificates.ts';
-import { capstan, fqdn, ldapmodify, ldapsearch, SUFFIXES, succeeds, until, valuesOf } from './hosts.ts';
+import { fqdn, ldapmodify, ldapsearch, SUFFIXES, until, valuesOf } from './hosts.ts';
 
 /** Seconds within which what is written on one server is on all; replication takes one or two. */
 export const SOON = 20;
@@ -17,36 +17,6 @@ async function judged(serials: readonly string[], hosts: readonly string[], seco
 /** All certificates are good on all hosts, soon or within the seconds given. */
 export async function expectGood(serials: readonly string[], hosts: readonly string[], seconds = SOON) {
   expect(await judged(serials, hosts, seconds)).toEqual(hosts.flatMap(() => serials.map(() => 'good')));
-}
-
-/** How often a feed that stands still is made anew before it is given up. */
-const ATTEMPTS = 3;
-
-/**
- * All certificates are good on all hosts after an outage. The 389-ds of the lab may leave a feed standing still when its
- * peer is back (1.4.4.11; its changelog cache gives up, upstream issue 4644): that is told, and mended as it is told.
- */
-export async function expectGoodAfterOutage(
-  serials: readonly string[],
-  hosts: readonly string[],
-  seconds: number,
-) {
-  const good = (words: readonly string[]) => words.every((word) => word === 'good');
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (good(await judged(serials, hosts, seconds / ATTEMPTS))) break;
-    for (const [sender, receiver] of await standing(hosts[0] ?? '')) {
-      await succeeds(hosts[0] ?? '', ['topology', 'add', sender, receiver]);
-    }
-  }
-  await expectGood(serials, hosts);
-}
-
-/** The feeds that `capstan topology list` tells to stand still. */
-async function standing(host: string): Promise<[sender: string, receiver: string][]> {
-  const { last } = await capstan(host, ['topology', 'list'], { deadline: 120 });
-  const { feeds } = last as unknown as { feeds: { sender: string; receiver: string; state: string }[] };
-  const found = feeds.filter(({ state }) => state === 'behind');
-  return found.map(({ sender, receiver }) => [sender, receiver]);
 }
 
 /** The agreements of a host, `dc=example,dc=test to ca2.example.test`, and the state of their last update. */
