@@ -76,19 +76,6 @@ export async function addAgreement(
   });
 }
 
-/**
- * Has the feeds of a suffix begin anew. One that began before the database was indexed again, as pkispawn does for a
- * clone, sends what comes, but after an outage of its receiver nothing any more, and tells of success (389-ds 1.4.4.11,
- * seen): the changelog that it reads from was closed and opened meanwhile.
- */
-export async function renewFeeds(directory: Directory, suffix: string): Promise<void> {
-  for (const feed of await agreementsOf(directory)) {
-    if (feed.suffix !== suffix || !feed.enabled) continue;
-    for (const state of ['off', 'on'])
-      await directory.replace(agreementDn(feed), { nsds5ReplicaEnabled: [state] });
-  }
-}
-
 /** Ends a feed; that there is none is no error. It takes until the session that goes on has ended. */
 export async function removeAgreement(directory: Directory, feed: Feed): Promise<void> {
   await directory.remove(agreementDn(feed), 'replication');

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { renewFeeds } from '../../directory/agreement.ts';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { LDAPS_PORT } from '../../directory/instance.ts';
 import { removeAgent } from '../../dogtag/agent.ts';
@@ -7,7 +6,7 @@ import { removeArchivedPasswords } from '../../dogtag/archives.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-deployment.ts';
 import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
-import { CA_SUFFIX, type Deployment } from '../../dogtag/deployment.ts';
+import type { Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
 import { enrollMember } from '../../dogtag/membership.ts';
 import { makeOwnAgent } from '../../dogtag/own-agent.ts';
@@ -49,7 +48,6 @@ export function cloneAuthority(
       await report.remember({ newFolders: await absentPaths(sharedFolders()) });
       await spawnClone(host, site, joining, secrets(), report);
       await removeArchivedPasswords(INSTANCE);
-      await withLocalDirectory(host, directoryOf(site), (directory) => renewFeeds(directory, CA_SUFFIX));
       await ownAgent(host, site, joining);
     },
     async undo(report) {
