@@ -1,10 +1,9 @@
 /** How the servers of a cluster know each other: by the TLS certificates of their directories. */
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { editFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { passingSecret } from '../secret/passing.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
-import { Secret } from '../secret/secret.ts';
 import { DIRECTORY_NICKNAME } from './certificate.ts';
 import type { Directory } from './client.ts';
 import { type DirectoryInstance, instanceFolder } from './instance.ts';
@@ -224,10 +223,7 @@ export async function serverIdentity(
   const folder = instanceFolder(instance);
   return withPrivateFolder(async (scratch) => {
     const bundle = `${scratch.path}/identity.p12`;
-    const secret = new Secret(
-      randomBytes(24).toString('base64url'),
-      'password of a file that is gone at once',
-    );
+    const secret = passingSecret('password of a file that is gone at once');
     const password = scratch.write('password', secret);
     await host.run('pk12util', [
       ...['-o', bundle, '-d', folder, '-n', DIRECTORY_NICKNAME],

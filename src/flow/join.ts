@@ -22,11 +22,6 @@ import { directorySubject } from './site.ts';
 /** The entry above all certificates, which knows how many there are. */
 const CERTIFICATES_DN = 'ou=certificateRepository,ou=ca,o=ipaca';
 
-/** The user of the CA that a host joins as. */
-export function joinUser(hostname: string): string {
-  return joinUid(hostname);
-}
-
 /** The entry of the user that a host joins as. */
 export function joinUserDn(hostname: string): string {
   return userDn(joinUid(hostname));

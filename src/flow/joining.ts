@@ -1,9 +1,9 @@
 /** How a host that joins comes to what the server that it joins gives only to those who may. */
-import { randomBytes } from 'node:crypto';
 import { type Membership, requestMembership } from '../dogtag/membership.ts';
 import { joinUid } from '../dogtag/security-domain.ts';
 import type { Host } from '../host/host.ts';
-import { Secret } from '../secret/secret.ts';
+import { passingSecret } from '../secret/passing.ts';
+import type { Secret } from '../secret/secret.ts';
 import { dogtagOf, type JoinedSite } from './site.ts';
 
 /** What a run joins with. */
@@ -28,7 +28,7 @@ export function joiningWith(
 ): Joining {
   let known: Promise<Secret> | undefined;
   const once = () => {
-    known ??= secret(new Secret(randomBytes(24).toString('base64url'), 'join secret'));
+    known ??= secret(passingSecret('join secret'));
     return known;
   };
   return {

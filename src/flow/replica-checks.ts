@@ -3,13 +3,13 @@ import { caCloneDeployments } from '../dogtag/clone-deployment.ts';
 import type { Host } from '../host/host.ts';
 import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
+import { passingSecret } from '../secret/passing.ts';
 import { possessionCheck } from './cluster-token.ts';
 import { blankHostChecks, caHostChecks, hostChecks } from './preflight.ts';
 import { clusterChecks } from './preflight-replica.ts';
 import type { ReplicaRequest } from './replica.ts';
 import { clockOrderCheck } from './resume.ts';
 import { CA_STEP, dogtagOf } from './site.ts';
-import { passingSecret } from './steps/authority.ts';
 import { cloneDeployment } from './steps/clone.ts';
 
 /** Everything that can be known before the first change of `replica-install`. */

@@ -7,9 +7,9 @@ import { CapstanError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
 import type { Listener } from '../plan/step.ts';
+import { passingSecret } from '../secret/passing.ts';
 import { type FeedLook, isBetween, type Link, linksOf, partsOf } from './feeds.ts';
 import type { Report } from './site.ts';
-import { passingSecret } from './steps/authority.ts';
 import { stepper } from './token-move.ts';
 import {
   atServer,

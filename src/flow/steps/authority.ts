@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeBackend } from '../../directory/backend.ts';
 import { withLocalDirectory } from '../../directory/client.ts';
@@ -17,8 +16,9 @@ import type { Host } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
+import { passingSecret } from '../../secret/passing.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
-import { Secret } from '../../secret/secret.ts';
+import type { Secret } from '../../secret/secret.ts';
 import { restoreCa } from '../recovery.ts';
 import { AGENT_PKCS12, CA_STEP, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
 import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
@@ -162,11 +162,6 @@ export async function caDeployment(
     agentFile: `${clientFolder}/agent.p12`,
     ...(site.override && { override: await readOverride(site.override) }),
   };
-}
-
-/** A password that is drawn for one run of a program, and forgotten with it. */
-export function passingSecret(what: string): Secret {
-  return new Secret(randomBytes(24).toString('base64url'), what);
 }
 
 /** Proves that the keys of the CA are where they should be, by the token's own word and by a signature of each. */

@@ -19,12 +19,12 @@ import type { Host } from '../../host/host.ts';
 import { pause } from '../../host/wait.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
+import { passingSecret } from '../../secret/passing.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
 import type { Secret } from '../../secret/secret.ts';
 import { addCaUser, removeCaTraces } from '../ca-users.ts';
 import type { Joining } from '../joining.ts';
 import { CA_FILE, CA_STEP, directoryOf, dogtagOf, type JoinedSite } from '../site.ts';
-import { passingSecret } from './authority.ts';
 
 /** The secrets that a clone is made with. */
 export interface CloneSecrets {

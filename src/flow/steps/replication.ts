@@ -10,10 +10,10 @@ import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { restart } from '../../host/services.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
+import { passingSecret } from '../../secret/passing.ts';
 import { cutOff } from '../cut-off.ts';
 import { peersOf } from '../peers.ts';
 import { directoryOf, type JoinedSite } from '../site.ts';
-import { passingSecret } from './authority.ts';
 
 /** Replicates the domain's subtree with the server that was joined: servers, roles, the HSM record. */
 export function domainReplication(host: Host, site: JoinedSite, force = false): Step {
