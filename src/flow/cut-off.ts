@@ -6,7 +6,7 @@ import { removeServer } from '../directory/masters.ts';
 import { removeReferral, shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
 import { cleanRuv } from '../directory/ruv.ts';
-import { failure, isInterruption, sentenceOf } from '../errors.ts';
+import { CapstanError, failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { joinExpiry } from './join.ts';
 import type { Peers } from './peers.ts';
@@ -54,8 +54,8 @@ export async function cutOff(
   // Last of all: it is replicated, and no peer lets this server in any more.
   if (cut.forget) await told.each((remote) => forgetIdentity(remote, site));
   if (told.failed.size > 0) throw notCleaned(site, told.failed);
-  await unlessDown(() =>
-    withLocalDirectory(host, directoryOf(site), (local) => unmakeSupplier(local, cut.suffix)),
+  await withLocalDirectory(host, directoryOf(site), (local) => unmakeSupplier(local, cut.suffix)).catch(
+    unlessDown,
   );
 }
 
@@ -89,14 +89,10 @@ function telling(peers: Peers, names: readonly string[]) {
 /** This server's side: its replica id, and whom it feeds. A directory that is down, or not there yet, tells nothing. */
 async function localEnd(host: Host, site: JoinedSite, suffix: string) {
   const nothing = { id: undefined as number | undefined, receivers: [] as string[] };
-  const found = await unlessDown(() =>
-    withLocalDirectory(host, directoryOf(site), async (local) => ({
-      id: await supplierId(local, suffix),
-      receivers: (await agreementsOf(local))
-        .filter((one) => one.suffix === suffix)
-        .map((one) => one.receiver),
-    })),
-  );
+  const found = await withLocalDirectory(host, directoryOf(site), async (local) => ({
+    id: await supplierId(local, suffix),
+    receivers: (await agreementsOf(local)).filter((one) => one.suffix === suffix).map((one) => one.receiver),
+  })).catch(unlessDown);
   return found ?? nothing;
 }
 
@@ -110,16 +106,14 @@ async function settle(
   line: (text: string) => void,
 ): Promise<void> {
   const way = { suffix, sender: site.hostname, receiver: peer };
-  await unlessDown(() =>
-    withLocalDirectory(host, directoryOf(site), async (local) => {
-      const agreement = await agreementFor(local, way);
-      if (!agreement?.lastUpdate.ok || agreement.lastUpdate.at === undefined) return;
-      await proveReplication(host, local, remote, way).catch((error: unknown) => {
-        if (isInterruption(error)) throw error;
-        line(`${peer} may not have the last changes of this server: ${sentenceOf(error)}`);
-      });
-    }),
-  );
+  await withLocalDirectory(host, directoryOf(site), async (local) => {
+    const agreement = await agreementFor(local, way);
+    if (!agreement?.lastUpdate.ok || agreement.lastUpdate.at === undefined) return;
+    await proveReplication(host, local, remote, way).catch((error: unknown) => {
+      if (isInterruption(error)) throw error;
+      line(`${peer} may not have the last changes of this server: ${sentenceOf(error)}`);
+    });
+  }).catch(unlessDown);
 }
 
 /** Forgets the record of this server, and its identity. One that has not joined yet may try again: as long as its join secret is good it is expected. */
@@ -138,13 +132,10 @@ async function unmake(remote: Directory, peer: string, { suffix, unmakeAt }: Cut
   if (others.length === 0) await unmakeSupplier(remote, suffix);
 }
 
-async function unlessDown<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if ((error as { code?: string }).code === 'directory-unreachable') return undefined;
-    throw error;
-  }
+/** Takes a directory that is down for one that tells nothing; for `catch`. */
+export function unlessDown(error: unknown): undefined {
+  if (error instanceof CapstanError && error.code === 'directory-unreachable') return undefined;
+  throw error;
 }
 
 function notCleaned({ hostname }: JoinedSite, failed: ReadonlyMap<string, string>) {

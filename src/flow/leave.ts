@@ -3,11 +3,11 @@ import { agreementsOf } from '../directory/agreement.ts';
 import { withLocalDirectory } from '../directory/client.ts';
 import { type RoleEntry, recordedServers, removeServer, type ServerEntry } from '../directory/masters.ts';
 import { CA_SUFFIX } from '../dogtag/deployment.ts';
-import { CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
+import { type CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Check } from '../plan/step.ts';
 import { removeCaTraces } from './ca-users.ts';
-import { cutOff } from './cut-off.ts';
+import { cutOff, unlessDown } from './cut-off.ts';
 import { type Link, linksOf, partsOf } from './feeds.ts';
 import { peersOf } from './peers.ts';
 import { directoryOf, type Site } from './site.ts';
@@ -133,11 +133,6 @@ async function connectionsOf(host: Host): Promise<Connections[]> {
     host.log.write(`how the servers are connected could not be found out: ${sentenceOf(error)}`);
     return [];
   }
-}
-
-function unlessDown(error: unknown): undefined {
-  if (error instanceof CapstanError && error.code === 'directory-unreachable') return undefined;
-  throw error;
 }
 
 /** How a server leaves. */
