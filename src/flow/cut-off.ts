@@ -44,7 +44,7 @@ export async function cutOff(
     await removeAgreement(remote, { suffix: cut.suffix, receiver: site.hostname });
     await shutOut(remote, { suffixes: [cut.suffix], sender: site.hostname });
   });
-  const { id } = here;
+  const id = here.id ?? cut.replicaId;
   // One tells the others.
   if (id !== undefined) await told.one(names, (remote) => cleanRuv(host, remote, cut.suffix, id));
   // The vector stays with the data, also where nobody supplies them any more: it had to be clean before.
