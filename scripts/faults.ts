@@ -3,11 +3,12 @@
  * was survived: whether the resumed server equals one that nothing befell, or the host the one it was before. Exit code 1
  * when one was not survived. The whole list takes about four hours.
  *
- *   npm run faults -- [--lab NAME] [--only NAME]... [--list] [--quick] [--stop] [--built]
+ *   npm run faults -- [--lab NAME] [--only NAME]... [--list] [--quick] [--stop] [--again] [--built]
  *
  * --only takes a name of --list, or what several begin with before a slash; --quick leaves out the undisturbed server
- * that the others are compared with; --stop ends at the first that is not survived, and leaves its lab; --built takes
- * the bundle that is there.
+ * that the others are compared with; --stop ends at the first that is not survived, and leaves its lab; --again goes on
+ * in the lab that --stop left, with the servers of its snapshots, and leaves it, too; --built takes the bundle that is
+ * there.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,15 +26,17 @@ const OPTIONS = {
   list: { type: 'boolean' },
   quick: { type: 'boolean' },
   stop: { type: 'boolean' },
+  again: { type: 'boolean' },
   built: { type: 'boolean' },
 } as const;
 
 await script(async () => {
-  const { lab, only, list, quick, stop, built } = parseArgs({ options: OPTIONS }).values;
+  const { lab, only, list, quick, stop, again, built } = parseArgs({ options: OPTIONS }).values;
   // What the lab tests share takes the lab's name from here.
   process.env.CAPSTAN_TEST_LAB = lab;
   const { allFaults, stepFaults, USUAL_STEPS } = await import('../test/lab/faults/catalog.ts');
   const { replicaFaults, replicaStepFaults } = await import('../test/lab/faults/replicas.ts');
+  const { goOn } = await import('../test/lab/faults/cluster.ts');
   const wanted = (name: string) => only?.some((one) => name === one || name.startsWith(`${one}/`)) ?? true;
   const faults = [...allFaults(USUAL_STEPS), ...replicaFaults()].filter(({ name }) => wanted(name));
   const parts = [...stepFaults(USUAL_STEPS), ...replicaStepFaults()];
@@ -50,10 +53,12 @@ await script(async () => {
   if (!built) await makeBundle(scriptHost());
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
+  if (again) goOn();
   const { strikeAll } = await import('../test/lab/faults/strike.ts');
   const outcomes = await strikeAll(faults, {
     reference: !quick,
     stop: stop ?? false,
+    leave: again ?? false,
     say,
     keepEvidence: (name, evidence) => writeFileSync(join(FOLDER, `${name}.tar`), evidence),
   });

@@ -1,5 +1,6 @@
 /** What befalls a host that joins a cluster, or gets its CA later: judged on it and on the server that it joins. */
-import { labRestore, labSnapshot } from '../../../src/lab/lab.ts';
+import { BUNDLE } from '../../../scripts/lib/task.ts';
+import { type HsmKind, labRestore, labSnapshot } from '../../../src/lab/lab.ts';
 import { issue } from '../cluster/certificates.ts';
 import { carry, firstServer, joinWords, succeeds, until, worded } from '../cluster/hosts.ts';
 import { peerState } from '../cluster/peers.ts';
@@ -25,6 +26,8 @@ const PASSWORDS: Changes = {
 /** How a cluster becomes what a flow begins with. */
 interface Base {
   name: string;
+  /** What it is made from; without, from blank hosts. */
+  from?: Base;
   make(): Promise<void>;
 }
 
@@ -38,41 +41,73 @@ const FIRST: Base = {
 
 const WITHOUT_CA: Base = {
   name: 'without-ca',
+  from: FIRST,
   async make() {
-    await FIRST.make();
     await succeeds(JOINING, joinWords({}, '--no-setup-ca'));
   },
 };
 
-/** The base that the lab was last built for, with the HSM that it has; whether it is as it was then. */
-let built: { base: Base; hsm: string; state: HostState; untouched: boolean } | undefined;
+/** What the lab was last made, and whether it is as it was then. */
+let made: { base: Base; hsm: HsmKind; state: HostState; untouched: boolean } | undefined;
 
-/** The joining host, and what the server that it joins knows of others. */
+/** Whether the snapshots of an earlier run are good. */
+let again = false;
+
+/** Takes the servers from the snapshots of the lab that is there. */
+export function goOn(): void {
+  again = true;
+}
+
+/** What is looked at: the joining host, and what the directories of both know of others. */
 async function lookAtBoth(): Promise<HostState> {
-  const peer = Object.entries(await peerState(SERVER)).map(([kind, lines]) => [`${SERVER} ${kind}`, lines]);
-  return { ...(await look(undefined, JOINING)), ...Object.fromEntries(peer) };
+  return { ...resting(await look(undefined, JOINING)), ...(await directories()) };
 }
 
-async function blank(base: Base, hsm: 'shared' | 'network'): Promise<HostState> {
-  if (built?.base === base && built.hsm === hsm) {
-    if (built.untouched) return taken(built);
-    const restored = await labRestore(machine, LAB, base.name).catch(() => undefined);
-    if (restored) {
-      await serverIsUp();
-      return taken(built);
-    }
+/** What the directories know of others; the joining host may have none. */
+async function directories(): Promise<HostState> {
+  const hasOne = (await sh(JOINING, 'ls /etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif || true')) !== '';
+  const states = await Promise.all(
+    (hasOne ? [SERVER, JOINING] : [SERVER]).map(async (host) =>
+      Object.entries(await peerState(host)).map(([kind, all]) => [`${host} ${kind}`, all] as const),
+    ),
+  );
+  return Object.fromEntries(states.flat());
+}
+
+/** What a directory that runs writes by itself, database and configuration: it is asked for both instead. */
+const WRITTEN_BY_ITSELF = /\/slapd-[^/]+\/(db\/|dse\.ldif)/;
+
+/** A look at a host without what a directory there that nothing befell changes by itself. */
+function resting(state: HostState): HostState {
+  const contents = state.contents?.filter((line) => !WRITTEN_BY_ITSELF.test(line));
+  const files = state.files?.filter((line) => !/\/slapd-[^/]+\/db\/(log\.|__db)/.test(line));
+  return { ...state, ...(contents && { contents }), ...(files && { files }) };
+}
+
+async function blank(base: Base, hsm: HsmKind): Promise<HostState> {
+  const known = made?.base === base && made.hsm === hsm ? made : undefined;
+  if (!known?.untouched) await bring(base, hsm);
+  const state = known?.state ?? (await lookAtBoth());
+  made = { base, hsm, state, untouched: false };
+  return state;
+}
+
+/** Puts the lab back to what a flow begins with, or makes it and keeps it. */
+async function bring(base: Base, hsm: HsmKind): Promise<void> {
+  if (!(await restored(base, hsm))) {
+    if (base.from) await bring(base.from, hsm);
+    else await freshLab({ hosts: [SERVER, JOINING], hsm });
+    await base.make();
+    await labSnapshot(machine, LAB, base.name);
   }
-  await freshLab({ hosts: [SERVER, JOINING], hsm });
-  await base.make();
-  await labSnapshot(machine, LAB, base.name);
+  again = true;
   await serverIsUp();
-  built = { base, hsm, state: await lookAtBoth(), untouched: false };
-  return built.state;
 }
 
-function taken(base: NonNullable<typeof built>): HostState {
-  base.untouched = false;
-  return base.state;
+async function restored(base: Base, hsm: HsmKind): Promise<boolean> {
+  if (!again) return false;
+  const state = await labRestore(machine, LAB, base.name, { bundle: BUNDLE }).catch(() => undefined);
+  return state?.hsm === hsm;
 }
 
 /** Waits for the server to be well: Tomcat takes a while after a boot. @returns what is not */
@@ -121,20 +156,14 @@ async function refuted(proof: () => Promise<void>): Promise<string[]> {
 /** What is wrong where all was taken back: on the host, and on the server that it wanted to join. */
 async function flawsOfNothing(before: HostState): Promise<string[]> {
   const up = await serverIsUp();
-  const { [SERVER]: _, ...mine } = before;
-  const host = Object.fromEntries(Object.entries(mine).filter(([kind]) => !kind.startsWith(`${SERVER} `)));
-  const peer = Object.fromEntries(Object.entries(mine).filter(([kind]) => kind.startsWith(`${SERVER} `)));
+  const known = Object.entries(before).filter(([kind]) => /^ca\d /.test(kind));
   const { found } = await until(
     SOON,
-    async () => changes(peer, await peerOnly()),
+    async () => changes(Object.fromEntries(known), await directories()),
     (all) => all.length === 0,
   );
-  return [...up, ...(await flawsOfBlank(host, JOINING)), ...found];
-}
-
-async function peerOnly(): Promise<HostState> {
-  const state = await peerState(SERVER);
-  return Object.fromEntries(Object.entries(state).map(([kind, all]) => [`${SERVER} ${kind}`, all]));
+  const mine = Object.entries(before).filter(([kind]) => !/^ca\d /.test(kind));
+  return [...up, ...(await flawsOfBlank(Object.fromEntries(mine), JOINING, resting)), ...found];
 }
 
 /**
@@ -154,7 +183,7 @@ function clusterFlow(
     host: JOINING,
     blank: (_, hsm) => blank(base, hsm),
     blankAgain: () => {
-      if (built) built.untouched = true;
+      if (made) made.untouched = true;
     },
     look: lookAtBoth,
     begin: (options, blows, changes) => run([...words(changes), ...options], blows),

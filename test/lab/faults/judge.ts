@@ -29,9 +29,16 @@ export async function flawsOfServer(reference?: HostState, host = HOST): Promise
   ];
 }
 
-/** What is wrong with a host that should be as it was before, a line each. */
-export async function flawsOfBlank(before: HostState, host = HOST): Promise<string[]> {
-  const state = await look(undefined, host);
+/**
+ * What is wrong with a host that should be as it was before, a line each.
+ * @param compared leaves out of a look what changes by itself
+ */
+export async function flawsOfBlank(
+  before: HostState,
+  host = HOST,
+  compared = (state: HostState) => state,
+): Promise<string[]> {
+  const state = compared(await look(undefined, host));
   return [...changes(before, state), ...(await commonFlaws(state, {}, host))];
 }
 

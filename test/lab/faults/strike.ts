@@ -13,6 +13,8 @@ export interface StrikeOptions {
   reference: boolean;
   /** Whether the first that is not survived ends it, and leaves the lab as it is. */
   stop: boolean;
+  /** Whether the lab is left at the end, with its snapshots. */
+  leave: boolean;
   say(line: string): void;
   /** Takes the logs and the journals of a host of a fault that was not survived, a tar file. */
   keepEvidence(name: string, evidence: Uint8Array): void;
@@ -48,7 +50,7 @@ export async function strikeAll(faults: readonly Fault[], options: StrikeOptions
     );
     if (options.stop && outcomes.some(({ flaws }) => flaws.length > 0)) return outcomes;
   }
-  await removeLab();
+  if (!options.leave) await removeLab();
   return outcomes;
 }
 
