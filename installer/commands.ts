@@ -7,6 +7,8 @@ export interface CommandEntry {
   summary: string;
   /** Loads the module, which builds the command with its options and its action. */
   load(): Promise<{ command(): Command }>;
+  /** Whether the help leaves it out: a service runs it, no person. */
+  hidden?: boolean;
 }
 
 /** Every command, in the order of the help. No module is loaded until its command is called. */
@@ -65,6 +67,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'token',
     summary: 'move a token of SoftHSM to another host as one encrypted file, for rehearsals',
     load: () => import('./commands/token.ts'),
+  },
+  {
+    name: 'feed-keeper',
+    summary: 'keep replication going where 389-ds stops to send after a large change (a service)',
+    load: () => import('./commands/feed-keeper.ts'),
+    hidden: true,
   },
   {
     name: 'uninstall',

@@ -64,7 +64,9 @@ async function programFor(args: readonly string[]): Promise<Command> {
     .addHelpText('after', HELP_TAIL)
     .enablePositionalOptions();
   const wanted = args[0] === 'help' ? args[1] : args[0];
-  for (const entry of COMMANDS) program.addCommand(await commandOf(entry, wanted));
+  for (const entry of COMMANDS) {
+    program.addCommand(await commandOf(entry, wanted), { hidden: entry.hidden ?? false });
+  }
   reportByThrowing(program);
   return program;
 }

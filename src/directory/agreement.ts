@@ -34,7 +34,8 @@ export interface Agreement extends Feed {
   lastUpdate: Session;
 }
 
-function agreementDn({ suffix, receiver }: Feed): string {
+/** The entry of an agreement in cn=config. */
+export function agreementDn({ suffix, receiver }: Feed): string {
   return `cn=${receiver},${replicaDn(suffix)}`;
 }
 
@@ -81,9 +82,13 @@ export async function removeAgreement(directory: Directory, feed: Feed): Promise
   await directory.remove(agreementDn(feed), 'replication');
 }
 
+/** The description of an agreement that is off for a moment; see feed-keeper.ts. It tells it from one that is off for good. */
+export const BEGINS_ANEW = 'Capstan has this feed begin anew';
+
 const ATTRIBUTES = [
   'nsDS5ReplicaRoot',
   'nsDS5ReplicaHost',
+  'description',
   'nsds5ReplicaEnabled',
   'nsds5BeginReplicaRefresh',
   'nsds5replicaUpdateInProgress',
@@ -128,7 +133,7 @@ export function readAgreement(entry: Entry): Agreement {
   return {
     suffix: value('nsDS5ReplicaRoot'),
     receiver: value('nsDS5ReplicaHost'),
-    enabled: value('nsds5ReplicaEnabled').toLowerCase() !== 'off',
+    enabled: value('nsds5ReplicaEnabled').toLowerCase() !== 'off' || value('description') === BEGINS_ANEW,
     initialised: !UNINITIALISED.test(lastUpdate.text) && value('nsds5BeginReplicaRefresh') === '',
     busy: value('nsds5replicaUpdateInProgress').toLowerCase() === 'true',
     lastUpdate,

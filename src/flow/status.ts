@@ -14,6 +14,7 @@ import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
+import { FEED_KEEPER, hasFeedKeeper } from './feed-keeper.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
@@ -122,6 +123,7 @@ async function services(host: Host, site: Site, hasCa: boolean): Promise<Finding
     [directoryUnit(directoryOf(site)), directoryUnit(directoryOf(site))],
     ...(hasCa ? [[dogtagUnit(INSTANCE), 'pki-tomcatd.target'] as [string, string]] : []),
     ['certmonger.service', 'certmonger.service'],
+    ...((await hasFeedKeeper()) ? [[FEED_KEEPER, FEED_KEEPER] as [string, string]] : []),
   ];
   return Promise.all(
     units.map(async ([unit, bootUnit]) => {

@@ -38,13 +38,6 @@ const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsy
 /** Seconds after a cut is healed: 389-ds waits longer after each try that failed. */
 const AFTER_A_CUT = 120;
 
-/**
- * Whether to leave out what three servers do at once and after outages: the lab's 389-ds (1.4.4.11) can stop to send in
- * the middle and tell of success (upstream issues 4492 and 4644, mended in later releases), so that these fail more often
- * than not. `CAPSTAN_TEST_TROUBLE=1` takes them in.
- */
-const LEAVE_OUT = process.env.CAPSTAN_TEST_TROUBLE === undefined;
-
 let fingerprint: string;
 /** What the first server knew of others before any had joined. */
 let pristine: PeerState;
@@ -250,15 +243,12 @@ describe('the cluster', () => {
     }
   });
 
-  test.skipIf(LEAVE_OUT)(
-    'issues on every host at the same time, and all see and verify all within seconds',
-    async () => {
-      const issued = await Promise.all(HOSTS.map((host) => issue(host, 2)));
-      const serials = issued.flat();
-      expect(new Set(serials).size).toBe(6);
-      await expectGood(serials, HOSTS);
-    },
-  );
+  test('issues on every host at the same time, and all see and verify all within seconds', async () => {
+    const issued = await Promise.all(HOSTS.map((host) => issue(host, 2)));
+    const serials = issued.flat();
+    expect(new Set(serials).size).toBe(6);
+    await expectGood(serials, HOSTS);
+  });
 
   test('has a replica id of its own for every server, and no two changelogs of one', async () => {
     const ids = await replicaIds('ca1');
@@ -280,7 +270,7 @@ describe('the cluster', () => {
   });
 });
 
-describe.skipIf(LEAVE_OUT)('the cluster in trouble', () => {
+describe('the cluster in trouble', () => {
   test('cut between two servers serves on both sides, tells it, and is one again when it is healed', async () => {
     await cut('ca1', 'ca2');
     let issued: string[];
@@ -361,7 +351,7 @@ async function crlGenerators(): Promise<string[]> {
   return HOSTS.filter((_, index) => found[index] === 'true\n');
 }
 
-describe.skipIf(LEAVE_OUT)('roles and leaving', () => {
+describe('roles and leaving', () => {
   const leave = (host: string, ...more: string[]) => capstan(host, ['uninstall', '--unattended', ...more]);
 
   test('the renewal master and the generator of CRLs do not leave', async () => {

@@ -5,6 +5,7 @@ import { removeEmptyFolder, removeFile, writeFileAtomically } from '../../host/f
 import type { Host } from '../../host/host.ts';
 import { disable, enable, isEnabled } from '../../host/services.ts';
 import type { Step } from '../../plan/step.ts';
+import { addFeedKeeper, hasFeedKeeper, removeFeedKeeper } from '../feed-keeper.ts';
 import { directoryOf, type Site } from '../site.ts';
 
 const DROP_IN_FOLDER = `/etc/systemd/system/${dogtagUnit(INSTANCE)}.d`;
@@ -25,12 +26,15 @@ export function startAtBoot(host: Host, site: Site, withCa = true): Step {
     async apply(report) {
       const enabled = await Promise.all(units.map((unit) => isEnabled(host, unit)));
       const missing = units.filter((_, index) => !enabled[index]);
-      await report.remember({ enabled: missing });
+      await report.remember({ enabled: missing, keeperWasThere: await hasFeedKeeper() });
       if (withCa) await writeFileAtomically(DROP_IN, dropIn(directory));
       await host.run('systemctl', ['daemon-reload']);
       for (const unit of missing) await enable(host, unit);
+      if (await addFeedKeeper(host, directoryOf(site))) report.line('The feeds are kept going by a service');
     },
     async undo(report) {
+      // A server that keeps its directory still needs it.
+      if (report.facts.keeperWasThere === false) await removeFeedKeeper(host);
       for (const unit of (report.facts.enabled ?? []) as string[]) await disable(host, unit);
       if (withCa) {
         await removeFile(DROP_IN);
