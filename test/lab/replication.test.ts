@@ -25,6 +25,7 @@ import {
 } from '../../src/directory/replication.ts';
 import { proveReplication } from '../../src/directory/replication-proof.ts';
 import { cleanRuv, lagBetween, replicasOf, ruvOf } from '../../src/directory/ruv.ts';
+import { beginSupplying } from '../../src/directory/supplying.ts';
 import { openHost } from '../../src/host/host.ts';
 import { noLog } from '../../src/host/log.ts';
 import { labRootPath } from '../../src/lab/lab.ts';
@@ -271,6 +272,23 @@ describe('a server that leaves', () => {
       const restarts = await sh(name, 'systemctl show -p NRestarts,ActiveState --value dirsrv@EXAMPLE-TEST');
       expect(restarts.trim().split('\n').toSorted()).toEqual(['0', 'active']);
     }
+  });
+
+  test('left alone with a suffix supplies it again to who comes, and its feeds find where to begin', async () => {
+    await both((one) => unmakeSupplier(one, OTHER));
+    await sh('ca2', 'systemctl restart dirsrv@EXAMPLE-TEST');
+    await both(async (one, two) => {
+      const before = await supplierId(one, DOMAIN);
+      await beginSupplying(host, one, OTHER, DOMAIN);
+      const id = await supplierId(one, OTHER);
+      // Under the id of before the feed would say that it succeeds, or that changes were purged, and send nothing.
+      expect(id).not.toBe(before);
+      expect((await ruvOf(one, OTHER))?.elements.map((element) => element.id)).toEqual([id]);
+      await makeSupplier(two, OTHER, 7);
+      await feed(one, two, OTHER);
+      await initialise(host, one, there(OTHER), () => {});
+      expect(await proveBoth(one, two, OTHER)).toBeLessThan(20);
+    });
   });
 
   test('for a host that is not there, initialising fails with the directory’s own words', async () => {

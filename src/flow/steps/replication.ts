@@ -5,6 +5,7 @@ import { instanceUnit } from '../../directory/instance.ts';
 import { allocateReplicaId } from '../../directory/replica-id.ts';
 import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
 import { proveReplication } from '../../directory/replication-proof.ts';
+import { beginSupplying } from '../../directory/supplying.ts';
 import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -62,7 +63,7 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
       await withLocalDirectory(host, instance, (local) =>
         peers.at(site.supplier, async (remote) => {
           if (wanted.backend) await addBackend(local, wanted.backend, wanted.suffix);
-          await bothSupply(local, remote, site, wanted.suffix, report);
+          await bothSupply(host, local, remote, site, wanted.suffix, report);
           const there = { at: remote, hostname: site.supplier };
           const here = { at: local, hostname: site.hostname };
           await feed(there, here, wanted.suffix, true);
@@ -91,8 +92,9 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
   };
 }
 
-/** Gives both servers their replica ids: one for all suffixes of a server. */
+/** Gives both servers their replica ids. */
 async function bothSupply(
+  host: Host,
   local: Directory,
   remote: Directory,
   site: JoinedSite,
@@ -100,14 +102,15 @@ async function bothSupply(
   report: StepReport,
 ): Promise<void> {
   const domain = directoryOf(site).suffix;
-  const idOf = async (directory: Directory) =>
-    (await supplierId(directory, suffix)) ??
-    (await supplierId(directory, domain)) ??
-    (await allocateReplicaId(remote, domain));
   const theirs = await supplierId(remote, suffix);
   await report.remember({ supplierMade: report.facts.supplierMade ?? theirs === undefined });
-  await makeSupplier(remote, suffix, theirs ?? (await idOf(remote)));
-  const replicaId = (report.facts.replicaId as number | undefined) ?? (await idOf(local));
+  if (theirs === undefined) await beginSupplying(host, remote, suffix, domain);
+  else await makeSupplier(remote, suffix, theirs);
+  const replicaId =
+    (report.facts.replicaId as number | undefined) ??
+    (await supplierId(local, suffix)) ??
+    (await supplierId(local, domain)) ??
+    (await allocateReplicaId(remote, domain));
   await report.remember({ replicaId });
   await makeSupplier(local, suffix, replicaId);
 }
