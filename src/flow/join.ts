@@ -16,7 +16,7 @@ import {
   userDn,
 } from '../dogtag/security-domain.ts';
 import type { Secret } from '../secret/secret.ts';
-import { removeInstallTokens } from './ca-users.ts';
+import { addCaUser, removeCaUser, removeInstallTokens } from './ca-users.ts';
 import { directorySubject } from './site.ts';
 
 /** The entry above all certificates, which knows how many there are. */
@@ -61,13 +61,13 @@ export async function prepareJoin(directory: Directory, request: JoinRequest): P
   await addIdentity(directory, suffix, hostname, directorySubject(request));
   const now = (await clockOf(directory)) ?? new Date();
   const expires = new Date(now.getTime() + lifetime * 1000);
-  const { dn, attributes } = caUser(joinUid(hostname), 'adminType', [DOMAIN_GROUP]);
-  await directory.add(dn, {
-    ...attributes,
-    objectClass: [...(attributes.objectClass ?? []), 'passwordPolicy'],
-    ...expiringPassword(dn, secret, expires),
-  });
-  await directory.append(DOMAIN_GROUP, 'uniqueMember', [dn]);
+  const user = caUser(joinUid(hostname), 'adminType', [DOMAIN_GROUP]);
+  const attributes = {
+    ...user.attributes,
+    objectClass: [...(user.attributes.objectClass ?? []), 'passwordPolicy'],
+    ...expiringPassword(user.dn, secret, expires),
+  };
+  await addCaUser(directory, { ...user, attributes });
   return expires;
 }
 
@@ -77,12 +77,8 @@ export async function prepareJoin(directory: Directory, request: JoinRequest): P
  * @throws CapstanError `directory-refused`, `directory-unreachable`
  */
 export async function endJoin(directory: Directory, hostname: string): Promise<void> {
-  const dn = joinUserDn(hostname);
   await removeInstallTokens(directory, joinUid(hostname));
-  const members = (await directory.entry(DOMAIN_GROUP, ['uniqueMember']))?.values('uniqueMember') ?? [];
-  const mine = members.filter((member) => member.toLowerCase() === dn.toLowerCase());
-  if (mine.length > 0) await directory.take(DOMAIN_GROUP, 'uniqueMember', mine);
-  await directory.remove(dn);
+  await removeCaUser(directory, joinUserDn(hostname));
 }
 
 /**

@@ -26,19 +26,21 @@ export function joiningWith(
   caCertificate: string,
   secret: (drawn: Secret) => Promise<Secret>,
 ): Joining {
-  let known: Promise<Secret> | undefined;
-  const once = () => {
-    known ??= secret(passingSecret('join secret'));
-    return known;
-  };
-  return {
-    caCertificate,
-    secret: once,
-    async membership() {
-      const { restPath } = await dogtagOf();
-      const address = { hostname: site.supplier, caCertificate, restPath };
-      const account = { user: joinUid(site.hostname), password: await once() };
-      return requestMembership(host, address, account, site.hostname);
-    },
+  const known = once(() => secret(passingSecret('join secret')));
+  const member = once(async () => {
+    const { restPath } = await dogtagOf();
+    const address = { hostname: site.supplier, caCertificate, restPath };
+    const account = { user: joinUid(site.hostname), password: await known() };
+    return requestMembership(host, address, account, site.hostname);
+  });
+  return { caCertificate, secret: known, membership: member };
+}
+
+/** Does the work at the first call, and gives its result to all later ones. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= work();
+    return result;
   };
 }
