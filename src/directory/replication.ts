@@ -151,14 +151,6 @@ export async function shutOut(directory: Directory, { suffixes, sender }: Sendin
   }
 }
 
-/** Whether a server may send its changes of a suffix to this one. */
-export async function isLetIn(directory: Directory, suffix: string, sender: string): Promise<boolean> {
-  const dn = senderDn(sender, suffix);
-  return (
-    (await bindDns(directory, suffix, dn)).length > 0 && (await directory.entry(dn, ['1.1'])) !== undefined
-  );
-}
-
 /** The values by which an account may replicate a suffix, as they are written. */
 async function bindDns(directory: Directory, suffix: string, dn: string): Promise<string[]> {
   const replica = await directory.entry(replicaDn(suffix), ['nsDS5ReplicaBindDN']);

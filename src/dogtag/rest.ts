@@ -52,24 +52,13 @@ export function caSession(host: Host, address: CaAddress): CaSession {
   const agent = tlsAgent(address);
   let cookie: string | undefined;
   const send = async (method: 'GET' | 'POST', path: string, body?: unknown) => {
-    const answer = await exchange(
-      host,
-      'rest',
-      (options, onResponse) => httpsRequest({ ...options, agent }, onResponse),
-      {
-        hostname,
-        port: 8443,
-        method,
-        path: address.restPath + path,
-        headers: {
-          accept: 'application/json',
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(cookie ? { cookie } : account && { authorization: basic(account) }),
-        },
-      },
-      body === undefined ? undefined : JSON.stringify(body),
-    );
-    host.log.write(`${method} https://${hostname}:8443${address.restPath}${path}: ${answer.status}`);
+    const headers = {
+      accept: 'application/json',
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(cookie ? { cookie } : account && { authorization: basic(account) }),
+    };
+    const request = { hostname, method, path: address.restPath + path, headers };
+    const answer = await overTls(host, agent, request, body === undefined ? undefined : JSON.stringify(body));
     if (answer.status === 401) throw loginRefused(hostname, account);
     cookie = answer.cookie ?? cookie;
     return parsed(answer, `${method} ${path}`);
@@ -115,20 +104,9 @@ export async function postForm(
   const { hostname } = ca;
   const agent = tlsAgent(ca);
   try {
-    const answer = await exchange(
-      host,
-      'rest',
-      (options, onResponse) => httpsRequest({ ...options, agent }, onResponse),
-      {
-        hostname,
-        port: 8443,
-        method: 'POST',
-        path,
-        headers: { accept: 'application/xml', 'content-type': 'application/x-www-form-urlencoded' },
-      },
-      new URLSearchParams(fields).toString(),
-    );
-    host.log.write(`POST https://${hostname}:8443${path}: ${answer.status}`);
+    const headers = { accept: 'application/xml', 'content-type': 'application/x-www-form-urlencoded' };
+    const request = { hostname, method: 'POST', path, headers };
+    const answer = await overTls(host, agent, request, new URLSearchParams(fields).toString());
     if (answer.status === 200) return answer.body;
     throw failure('ca-refused', `The CA at ${hostname} answered POST ${path} with HTTP ${answer.status}.`);
   } finally {
@@ -171,6 +149,20 @@ interface Exchange {
   method: string;
   path: string;
   headers: Record<string, string>;
+}
+
+/** One request over verified TLS and its whole answer, noted in the log. */
+async function overTls(
+  host: Host,
+  agent: Agent,
+  request: Omit<Exchange, 'port'>,
+  body?: string,
+): Promise<Answer> {
+  const send: Send = (options, onResponse) => httpsRequest({ ...options, agent }, onResponse);
+  const answer = await exchange(host, 'rest', send, { ...request, port: 8443 }, body);
+  const { method, hostname, path } = request;
+  host.log.write(`${method} https://${hostname}:8443${path}: ${answer.status}`);
+  return answer;
 }
 
 /** One request and its whole answer, under a deadline. */
