@@ -113,8 +113,7 @@ async function run(values: Values, session: Session): Promise<undefined> {
 
 async function readRequest(circumstances: Circumstances<Values>): Promise<ReplicaRequest> {
   const { values, host, asker } = circumstances;
-  const { hostname: given, setupCa = true } = values;
-  const fallback = given === undefined ? await fullHostName(host) : undefined;
-  const field = { option: '--hostname', what: 'host name', given, fallback, parse: parseHostname };
+  const { hostname = await fullHostName(host), setupCa = true } = values;
+  const field = { option: '--hostname', what: 'host name', given: hostname, parse: parseHostname };
   return readClusterRequest(circumstances, { hostname: () => readField(field, asker), setupCa });
 }

@@ -70,6 +70,7 @@ export async function addAgreement(
     nsDS5ReplicaBindMethod: ['SIMPLE'],
     nsDS5ReplicaBindDN: [senderDn(feed.sender, feed.suffix)],
     nsDS5ReplicaCredentials: [feed.password.reveal()],
+    nsds5ReplicaEnabled: ['on'],
     nsDS5ReplicatedAttributeList: [REPLICATED],
     nsDS5ReplicatedAttributeListTotal: [REPLICATED],
     ...(feed.copy && { nsds5BeginReplicaRefresh: ['start'] }),

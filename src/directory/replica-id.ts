@@ -42,7 +42,11 @@ export function nextId(counter: number, used: ReadonlySet<number>): number {
   let id = counter;
   while (used.has(id)) id++;
   if (id <= LAST_ID) return id;
-  throw failure('replica-ids-used-up', `There is no replica id left: the last one is ${LAST_ID}.`);
+  throw failure(
+    'replica-ids-used-up',
+    `There is no replica id left from ${counter} on: the last one is ${LAST_ID}.`,
+    'Set nsDS5ReplicaId of cn=replication,cn=etc, below the suffix of the domain, to a number that no server has or had.',
+  );
 }
 
 /** The ids that suppliers of any suffix have or had, as this server knows them. */

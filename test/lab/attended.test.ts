@@ -1,10 +1,8 @@
 /** A person at a terminal: interrupts an installation, keeps it, is asked the next day, and takes it back. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freshLab, inHost, installOptions, removeLab, sh, VALUES } from './support.ts';
+import { freshLab, installOptions, removeLab, sh, VALUES } from './support.ts';
+import { inTerminal } from './terminal.ts';
 
-const TERMINAL = readFileSync(join(import.meta.dirname, '../component/terminal/in_terminal.py'), 'utf8');
 const CTRL_C = '\u0003';
 
 let before: string;
@@ -23,16 +21,9 @@ function remains(): Promise<string> {
   );
 }
 
-/** Runs the command in a terminal of the host: waits for a text, types, and so on. */
-async function inTerminal(command: string[], dialogue: [string, string][]) {
-  const task = JSON.stringify({ command, dialogue, seconds: 240 });
-  const { stdout } = await inHost('ca1', ['python3', '-c', TERMINAL, task], { deadline: 260 });
-  return JSON.parse(stdout) as { output: string; exit: number; echo: boolean; canonical: boolean };
-}
-
 test('Ctrl+C ends the step that runs, and a person may keep what was done', async () => {
   const command = ['capstan', 'server-install', ...(await installOptions())];
-  const { output, exit, echo, canonical } = await inTerminal(command, [
+  const { output, exit, echo, canonical } = await inTerminal('ca1', command, [
     // pkispawn has come to the schema by then.
     ['Adding attributetypes', CTRL_C],
     ['Type undo or keep', 'perhaps\r'],
@@ -49,7 +40,9 @@ test('Ctrl+C ends the step that runs, and a person may keep what was done', asyn
 
 test('the next run says what happened, asks, and takes it back when told so', async () => {
   const command = ['capstan', 'server-install', '--token-password-file', `${VALUES}/token-password`];
-  const { output, exit, echo, canonical } = await inTerminal(command, [['Type resume or undo', 'undo\r']]);
+  const { output, exit, echo, canonical } = await inTerminal('ca1', command, [
+    ['Type resume or undo', 'undo\r'],
+  ]);
   expect({ exit, echo, canonical }).toEqual({ exit: 0, echo: true, canonical: true });
   expect(output.replaceAll(/\s+/g, ' ')).toContain('did not come to its end. It began at');
   expect(output).toContain('was removed from this host');

@@ -3,31 +3,31 @@
  * Judged by the tools of 389-ds, Dogtag, NSS, OpenLDAP, curl and OpenSSL, not by Capstan's own words.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { issue, verdict } from './cluster/certificates.ts';
+import { issue } from './cluster/certificates.ts';
 import {
   capstan,
   carry,
-  cut,
   firstServer,
   fqdn,
-  heal,
   joinWords,
-  ldapmodify,
   ldapsearch,
-  power,
   SUFFIXES,
   succeeds,
   until,
   valuesOf,
 } from './cluster/hosts.ts';
 import { joinSecretTests } from './cluster/join-secrets.ts';
-import { expectPeer, type PeerState, peerState, replicaIds } from './cluster/peers.ts';
+import { leavingTests } from './cluster/leaving.ts';
+import { type PeerState, peerState, replicaIds } from './cluster/peers.ts';
 import { agreed, agreements, expectGood, expectReplicated, healthy, SOON } from './cluster/proofs.ts';
 import { refusalTests } from './cluster/refusals.ts';
-import { changes, type HostState, hostState } from './inventory.ts';
+import { look, PLACES_OF_SECRETS, secretsOf } from './cluster/remains.ts';
+import { troubleTests } from './cluster/trouble.ts';
+import type { HostState } from './inventory.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import { freshLab, holdersOf, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
+import { inTerminal } from './terminal.ts';
 
 const HOSTS = ['ca1', 'ca2', 'ca3'] as const;
 const MASTERS = `cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`;
@@ -35,18 +35,12 @@ const CA_FILE = '/root/cluster-ca.crt';
 const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsystemCert'].map(
   (name) => `${name} cert-pki-ca`,
 );
-/** Seconds after a cut is healed: 389-ds waits longer after each try that failed. */
-const AFTER_A_CUT = 120;
 
 let fingerprint: string;
-/** What the first server knew of others before any had joined. */
-let pristine: PeerState;
 /** What the second server knew of others before the third had joined. */
 let couple: PeerState;
 /** The third host before it joined. */
 let blank: HostState;
-
-const look = (host: string) => hostState((script) => sh(host, script, { deadline: 120 }));
 
 beforeAll(async () => {
   await freshLab({ hosts: [...HOSTS] });
@@ -54,7 +48,6 @@ beforeAll(async () => {
   for (const host of ['ca2', 'ca3']) await carry('ca1', '/etc/capstan/ca.crt', host, CA_FILE);
   const shown = await sh('ca1', 'openssl x509 -in /etc/capstan/ca.crt -noout -fingerprint -sha256');
   fingerprint = `sha256:${shown.trim().replace(/.*=/, '').replaceAll(':', '').toLowerCase()}`;
-  pristine = await peerState('ca1');
 });
 
 afterAll(removeLab);
@@ -117,15 +110,7 @@ describe('the second server, by a secret that works once', () => {
         expect([host, one, await samplesWithSecret(host, one)]).toEqual([host, one, 0]);
       expect([host, await samplesWith(host, secret)]).toEqual([host, 0]);
     }
-    const holders = await Promise.all(
-      SECRETS.map(async (one) => [one, await holdersOf('ca2', `${VALUES}/${one}`)]),
-    );
-    expect(Object.fromEntries(holders)).toEqual({
-      'token-password': ['/etc/pki/pki-tomcat/password.conf', '/var/lib/certmonger/requests'],
-      'so-pin': [],
-      'ds-password': ['/etc/pki/pki-tomcat/password.conf'],
-      'admin-password': [],
-    });
+    expect(await secretsOf('ca2')).toEqual(PLACES_OF_SECRETS);
     await sh('ca2', `umask 077; cat > /run/join-secret <<'END'\n${secret}\nEND`);
     await carry('ca2', '/run/join-secret', 'ca1');
     for (const host of ['ca1', 'ca2']) {
@@ -141,10 +126,18 @@ describe('the second server, by a secret that works once', () => {
 });
 
 describe('the third server, joined to the second, gets its CA later', () => {
-  test('is a directory alone at first', async () => {
+  test('is a directory alone at first; a person is asked for the password, and shown whom to trust', async () => {
     couple = await peerState('ca2');
     blank = await look('ca3');
-    await succeeds('ca3', joinWords({ '--server': fqdn('ca2') }, '--no-setup-ca'));
+    const { output, exit } = await inTerminal(
+      'ca3',
+      ['capstan', 'replica-install', '--server', fqdn('ca2'), '--no-setup-ca'],
+      [
+        ['Directory Manager password:', `${(await value('ds-password')).trim()}\r`],
+        ['Is it the same (yes or no)', 'yes\r'],
+      ],
+    );
+    expect([exit, output]).toEqual([0, expect.stringContaining(fingerprint)]);
     expect(await unwell('ca3')).toEqual([]);
     expect(await sh('ca3', 'ls -d /etc/pki/pki-tomcat 2>/dev/null || true')).toBe('');
     await expectReplicated(HOSTS, [SUFFIXES[0]]);
@@ -158,6 +151,7 @@ describe('the third server, joined to the second, gets its CA later', () => {
     };
     await succeeds('ca3', ['ca-add', '--unattended', ...Object.entries(words).flat()]);
     expect(await unwell('ca3')).toEqual([]);
+    expect(await secretsOf('ca3')).toEqual(PLACES_OF_SECRETS);
     await expectReplicated(HOSTS);
   });
 });
@@ -270,134 +264,6 @@ describe('the cluster', () => {
   });
 });
 
-describe('the cluster in trouble', () => {
-  test('cut between two servers serves on both sides, tells it, and is one again when it is healed', async () => {
-    await cut('ca1', 'ca2');
-    let issued: string[];
-    try {
-      const [one = [], other = []] = await Promise.all([issue('ca1'), issue('ca2')]);
-      issued = [...one, ...other];
-      await expectGood(one, ['ca1']);
-      await expectGood(other, ['ca2', 'ca3']);
-      expect(await verdict('ca2', one[0] ?? '')).toBe('unknown');
-      expect(await verdict('ca1', other[0] ?? '')).toBe('unknown');
-      const begun = performance.now();
-      const { exit, output } = await capstan('ca1', ['status', '--all'], { deadline: 120 });
-      expect([exit, output.includes(fqdn('ca2'))]).toEqual([1, true]);
-      expect(performance.now() - begun).toBeLessThan(60_000);
-    } finally {
-      await heal('ca1', 'ca2');
-    }
-    await expectGood(issued, HOSTS, AFTER_A_CUT);
-    await expectReplicated(HOSTS);
-  });
+troubleTests(HOSTS);
 
-  test('becomes a ring by an agreement more', async () => {
-    await succeeds('ca2', ['topology', 'add', fqdn('ca1'), fqdn('ca3')]);
-    for (const host of HOSTS) {
-      const peers = HOSTS.filter((other) => other !== host);
-      expect((await until(SOON, () => agreements(host), healthy)).found).toEqual(agreed(peers));
-    }
-    const { output } = await succeeds('ca1', ['topology', 'list']);
-    for (const host of HOSTS) expect(output).toContain(fqdn(host));
-  });
-
-  test('without the first server the others issue, and tell that it is away; it catches up', async () => {
-    await power('ca1', 'kill');
-    let issued: string[];
-    try {
-      issued = (await Promise.all([issue('ca2'), issue('ca3')])).flat();
-      await expectGood(issued, ['ca2', 'ca3']);
-      await expectReplicated(['ca2', 'ca3']);
-      const begun = performance.now();
-      const { exit, output } = await capstan('ca3', ['status', '--all'], { deadline: 120 });
-      expect([exit, output.includes(fqdn('ca1'))]).toEqual([1, true]);
-      expect(performance.now() - begun).toBeLessThan(60_000);
-    } finally {
-      await power('ca1', 'on');
-    }
-    await expectGood(issued, HOSTS, 180);
-    expect(
-      (
-        await until(
-          AFTER_A_CUT,
-          () => unwell('ca1'),
-          (all) => all.length === 0,
-        )
-      ).found,
-    ).toEqual([]);
-  });
-
-  test('is not cut in two by topology remove', async () => {
-    await succeeds('ca1', ['topology', 'remove', fqdn('ca1'), fqdn('ca3')]);
-    expect(await agreements('ca1')).toEqual(agreed(['ca2']));
-    const before = await peerState('ca2');
-    const { exit, last } = await capstan('ca1', ['topology', 'remove', fqdn('ca2'), fqdn('ca3')]);
-    expect([exit, last.type]).toEqual([2, 'error']);
-    expect(await peerState('ca2')).toEqual(before);
-  });
-});
-
-/** Which hosts generate CRLs by their configuration. */
-async function crlGenerators(): Promise<string[]> {
-  const found = await Promise.all(
-    HOSTS.map((host) =>
-      sh(
-        host,
-        'sed -n s/^ca.crl.MasterCRL.enableCRLUpdates=//p /etc/pki/pki-tomcat/ca/CS.cfg 2>/dev/null || true',
-      ),
-    ),
-  );
-  return HOSTS.filter((_, index) => found[index] === 'true\n');
-}
-
-describe('roles and leaving', () => {
-  const leave = (host: string, ...more: string[]) => capstan(host, ['uninstall', '--unattended', ...more]);
-
-  test('the renewal master and the generator of CRLs do not leave', async () => {
-    const { exit, last } = await leave('ca1');
-    expect([exit, last.failures?.map(({ code }) => code)]).toEqual([2, ['renewal-master', 'crl-generator']]);
-    expect(await unwell('ca1')).toEqual([]);
-  });
-
-  test('the last CA does not leave servers that have none', async () => {
-    const others = await ldapsearch('ca1', MASTERS, "'(&(cn=CA)(!(ipaConfigString=caRenewalMaster)))'");
-    const deletions = valuesOf(others, 'dn').map((dn) => `dn: ${dn}\nchangetype: delete\n`);
-    expect(deletions).toHaveLength(2);
-    await ldapmodify('ca1', deletions.join('\n'));
-    try {
-      const { exit, last } = await leave('ca1');
-      expect([exit, last.failures?.map(({ code }) => code)]).toEqual([2, ['last-ca']]);
-    } finally {
-      await ldapmodify('ca1', others.replaceAll(/^dn: .*$/gm, '$&\nchangetype: add'));
-    }
-  });
-
-  test('roles move, and there is one of each at any time', async () => {
-    await succeeds('ca2', ['role', 'move', 'renewal-master', fqdn('ca2')]);
-    for (const host of ['ca1', 'ca2']) await succeeds(host, ['role', 'move', 'crl', fqdn('ca2')]);
-    expect(await crlGenerators()).toEqual(['ca2']);
-    const marks = await ldapsearch('ca3', MASTERS, "'(ipaConfigString=caRenewalMaster)' dn");
-    expect(valuesOf(marks, 'dn')).toEqual([
-      `cn=CA,cn=${fqdn('ca2')},cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`,
-    ]);
-    for (const host of ['ca1', 'ca2']) expect([host, await unwell(host)]).toEqual([host, []]);
-  });
-
-  test('a server that leaves takes all that its peers know of it, and leaves its host as it was', async () => {
-    await succeeds('ca3', ['uninstall', '--unattended']);
-    await expectPeer('ca2', couple);
-    expect(changes(blank, await look('ca3'))).toEqual([]);
-    expect(await unwell('ca2')).toEqual([]);
-  });
-
-  test('and so does the next, when its roles have moved', async () => {
-    expect((await leave('ca2')).exit).toBe(2);
-    await succeeds('ca1', ['role', 'move', 'renewal-master', fqdn('ca1')]);
-    for (const host of ['ca2', 'ca1']) await succeeds(host, ['role', 'move', 'crl', fqdn('ca1')]);
-    await succeeds('ca2', ['uninstall', '--unattended']);
-    await expectPeer('ca1', pristine);
-    expect(await unwell('ca1')).toEqual([]);
-    await expectGood(await issue('ca1'), ['ca1']);
-  });
-});
+leavingTests(HOSTS, () => ({ couple, blank }));

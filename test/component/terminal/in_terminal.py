@@ -1,6 +1,6 @@
 """Runs a program in a pseudo terminal of no size (0 by 0), types into it, and tells what became of it.
 
-Argument: JSON {"command": [...], "dialogue": [[text to wait for, text to type], ...], "seconds": n}.
+Argument, or standard input where the argument is "-": JSON {"command": [...], "dialogue": [[text to wait for, text to type], ...], "seconds": n}.
 Answer: JSON {"output", "exit", "echo", "canonical"}; the last two are the terminal's flags after the end.
 """
 
@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 
-task = json.loads(sys.argv[1])
+task = json.loads(sys.stdin.read() if sys.argv[1] == "-" else sys.argv[1])
 master, slave = os.openpty()
 environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "CI", "NO_COLOR", "FORCE_COLOR")}
 environment["TERM"] = "xterm"

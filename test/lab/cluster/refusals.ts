@@ -2,7 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { changes as changed, RUN_LOG, snapshot } from '../bad-input/driver.ts';
 import { putModule, sh, VALUES, value } from '../support.ts';
-import { type ClusterRun, capstan, cut, fqdn, heal, joinWords, ldapmodify, type Options } from './hosts.ts';
+import {
+  type ClusterRun,
+  capstan,
+  cut,
+  fqdn,
+  heal,
+  joinWords,
+  ldapmodify,
+  ldapsearch,
+  type Options,
+  valuesOf,
+} from './hosts.ts';
 import { peerState } from './peers.ts';
 
 const RECORD = 'cn=ipa,cn=cas,cn=ca,dc=example,dc=test';
@@ -171,6 +182,32 @@ export function refusalTests(fingerprint: () => string): void {
 
     test('a record that is none, which is shown', () =>
       withRecord('capstan-hsm', () => expectRefusal({}, 'hsm-record-malformed', 'capstan-hsm')));
+
+    test('replica ids that are used up', async () => {
+      const counter = 'cn=replication,cn=etc,dc=example,dc=test';
+      const set = (id: string) =>
+        ldapmodify(
+          'ca1',
+          `dn: ${counter}\nchangetype: modify\nreplace: nsDS5ReplicaId\nnsDS5ReplicaId: ${id}\n`,
+        );
+      const [next = ''] = valuesOf(await ldapsearch('ca1', counter, 'nsDS5ReplicaId'), 'nsDS5ReplicaId');
+      await set('65535');
+      try {
+        await expectRefusal({}, 'replica-ids-used-up', '65534');
+      } finally {
+        await set(next);
+      }
+    });
+
+    test('a release of Dogtag that is too old', async () => {
+      const file = '/usr/share/pki/VERSION';
+      await sh('ca2', `cp -a ${file} ${BAD}/VERSION; sed -i 's/10\\.10\\.[0-9]*/10.9.4/' ${file}`);
+      try {
+        await expectRefusal({}, 'dogtag-unsupported', '10.9.4');
+      } finally {
+        await sh('ca2', `cp -a ${BAD}/VERSION ${file}`);
+      }
+    });
 
     test('another token of the same name, told by the serial numbers', async () => {
       const library = await otherToken('same-name', SAME_NAME);
