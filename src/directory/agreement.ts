@@ -49,6 +49,13 @@ const REPLICATED = '(objectclass=*) $ EXCLUDE entryusn';
 const PATIENCE = '30';
 
 /**
+ * Seconds for which a removal waits for a protocol to say that it has ended, 120 unless told; the thread is waited for
+ * in any case. During the copy that an agreement begins with, its incremental protocol has not run yet and never says
+ * so (389-ds 1.4.4.11, `prot_stop`; seen).
+ */
+const STOPPING = '5';
+
+/**
  * Feeds a suffix to another server over LDAPS, in place of an agreement for the same that is there.
  * @param feed.sender the host name of this server, and `password` that of its account on the receiver
  * @param feed.copy whether it begins with a copy of the whole suffix, see {@link untilInitialised}: without one it would
@@ -75,6 +82,7 @@ export async function addAgreement(
     nsDS5ReplicatedAttributeListTotal: [REPLICATED],
     ...(feed.copy && { nsds5BeginReplicaRefresh: ['start'] }),
     nsds5ReplicaTimeout: [PATIENCE],
+    nsds5ReplicaProtocolTimeout: [STOPPING],
   });
 }
 
