@@ -289,6 +289,19 @@ describe('a server that leaves', () => {
     });
   });
 
+  test('is fed no more within seconds, also during the copy that a feed begins with', async () => {
+    await both(async (one, two) => {
+      const secret = password();
+      await letIn(two, { suffixes: [OTHER], sender: fqdn('ca1'), password: secret });
+      await addAgreement(one, { ...there(OTHER), password: secret, copy: true });
+      const begun = performance.now();
+      await removeAgreement(one, there(OTHER));
+      // 389-ds would wait for two minutes unless told.
+      expect(performance.now() - begun).toBeLessThan(60_000);
+      expect(await agreementFor(one, there(OTHER))).toBeUndefined();
+    });
+  });
+
   test('for a host that is not there, initialising fails with the directory’s own words', async () => {
     await both(async (one) => {
       const nobody = { suffix: DOMAIN, receiver: fqdn('ca9') };
