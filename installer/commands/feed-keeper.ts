@@ -7,9 +7,9 @@ const HELP_TAIL = `
 You need not run it: where it is needed, installing a server makes the service
 capstan-feed-keeper.service, and uninstalling the server removes it.
 
-389-ds 1.4.4.10 to 1.4.4.13, 2.0.2 and 2.0.3 stop to send the changes of a suffix when the
-last change that arrived was larger than 8 KiB, and report success: each certificate
-request that an agent approves is such a change. A replication agreement that is turned
+389-ds 1.4.4.10 to 1.4.4.13, 2.0.2 and 2.0.3 can stop to send the changes of a suffix to
+one of three or more servers after a change of more than 8 KiB, and report success: each
+certificate request that an agent approves is such a change. An agreement that is turned
 off and on sends again. The service looks every 3 seconds and does that with each
 agreement that has sent something since. With another release of 389-ds it ends at once.
 

@@ -56,15 +56,15 @@ const PATIENCE = '30';
 const STOPPING = '5';
 
 /**
- * Feeds a suffix to another server over LDAPS, in place of an agreement for the same that is there.
+ * Feeds a suffix to another server over LDAPS, in place of an agreement for the same that is there. Nothing is sent until
+ * the receiver has data to build on, see {@link initialise}: an agreement that is added with nsds5BeginReplicaRefresh copies
+ * the suffix each time that it is turned off and on, until its server starts anew (389-ds 1.4.4.11, agmt_start; seen).
  * @param feed.sender the host name of this server, and `password` that of its account on the receiver
- * @param feed.copy whether it begins with a copy of the whole suffix, see {@link untilInitialised}: without one it would
- *   find out first, and then wait, that the receiver has nothing to build on
  * @throws CapstanError `directory-refused`
  */
 export async function addAgreement(
   directory: Directory,
-  feed: Feed & { sender: string; password: Secret; copy?: boolean },
+  feed: Feed & { sender: string; password: Secret },
 ): Promise<void> {
   await removeAgreement(directory, feed);
   await directory.add(agreementDn(feed), {
@@ -80,7 +80,6 @@ export async function addAgreement(
     nsds5ReplicaEnabled: ['on'],
     nsDS5ReplicatedAttributeList: [REPLICATED],
     nsDS5ReplicatedAttributeListTotal: [REPLICATED],
-    ...(feed.copy && { nsds5BeginReplicaRefresh: ['start'] }),
     nsds5ReplicaTimeout: [PATIENCE],
     nsds5ReplicaProtocolTimeout: [STOPPING],
   });
@@ -192,22 +191,9 @@ export async function initialise(
   feed: Feed,
   line: (text: string) => void,
 ): Promise<void> {
-  await directory.replace(agreementDn(feed), { nsds5BeginReplicaRefresh: ['start'] });
-  await untilInitialised(host, directory, feed, line);
-}
-
-/**
- * Waits for the end of a copy that has begun; see {@link initialise}.
- * @throws CapstanError `initialisation-failed`, also after the deadline `replication-init`; `interrupted`
- */
-export async function untilInitialised(
-  host: Host,
-  directory: Directory,
-  feed: Feed,
-  line: (text: string) => void,
-): Promise<void> {
   const what = `${feed.suffix} to be copied to ${feed.receiver}`;
   const dn = agreementDn(feed);
+  await directory.replace(dn, { nsds5BeginReplicaRefresh: ['start'] });
   const begun = Date.now();
   let told = begun;
   const session = await within(host, 'replication-init', what, async (signal) => {

@@ -1,12 +1,13 @@
 /**
  * Has feeds begin anew on releases of 389-ds that stop to send after a large change and tell of success.
  *
- * These releases read a feed's changelog through a buffer of 8 KiB that they keep from session to session. Where the
- * last change that arrived is larger, as the last one of a certificate request that an agent approved is, the next
- * session does not find its place with that buffer, reads from the first change on, takes that for a step back, and
- * ends (cl5_clcache.c; the check came with upstream issue 4492, and 4644 mended both). A feed that is turned off and on
- * has a new buffer, large enough for its first look. Seen with 1.4.4.11: all of 36 certificates arrived within 5 s so,
- * and feeds stood still after 12 without.
+ * These releases read a feed's changelog through a buffer of 8 KiB that grows for a larger change, and shrinks again when
+ * the next one is read. When the last change of one server that arrived is larger than that, and one of another server
+ * was read after it, the next session does not find its place with the small buffer, reads from the first change on,
+ * takes that for a step back, and ends (cl5_clcache.c; the check came with upstream issue 4492, and 4644 mended both). So
+ * it takes three servers. A feed that is turned off and on has a new buffer, large enough for its first look. Seen with
+ * 1.4.4.11: three CAs that issue two certificates each at once stood still in the second round without, and in none of
+ * six with it.
  */
 import { NoSuchObjectError } from 'ldapts';
 import type { Host } from '../host/host.ts';

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   addAgreement,
+  agreementDn,
   agreementFor,
   agreementsOf,
   hasReached,
@@ -12,6 +13,7 @@ import {
 } from '../../src/directory/agreement.ts';
 import { addBackend } from '../../src/directory/backend.ts';
 import { type Directory, withLocalDirectory } from '../../src/directory/client.ts';
+import { renewSentFeeds } from '../../src/directory/feed-keeper.ts';
 import { replicaIdDn } from '../../src/directory/identity.ts';
 import { allocateReplicaId } from '../../src/directory/replica-id.ts';
 import {
@@ -186,6 +188,23 @@ describe('two directories', () => {
     });
   });
 
+  test('begin anew without another copy, and send what is written since', async () => {
+    await both(async (one, two) => {
+      const copied = async () =>
+        (await one.entry(agreementDn(there(DOMAIN)), ['nsds5replicaLastInitStart']))?.values(
+          'nsds5replicaLastInitStart',
+        );
+      const before = await copied();
+      expect(await renewSentFeeds(one, new Map())).toContainEqual({
+        suffix: DOMAIN,
+        receiver: fqdn('ca2'),
+      });
+      expect(await proveBoth(one, two, DOMAIN)).toBeLessThan(20);
+      expect(await copied()).toEqual(before);
+      expect(await agreementsOf(one)).toMatchObject([{ enabled: true }, { enabled: true }]);
+    });
+  });
+
   test('cut from each other tell what each misses, and have all of it soon after', async () => {
     await both(async (one, two) => {
       const mark = (at: Directory, name: string) =>
@@ -289,11 +308,12 @@ describe('a server that leaves', () => {
     });
   });
 
-  test('is fed no more within seconds, also during the copy that a feed begins with', async () => {
+  test('is fed no more within seconds, also during a copy', async () => {
     await both(async (one, two) => {
       const secret = password();
       await letIn(two, { suffixes: [OTHER], sender: fqdn('ca1'), password: secret });
-      await addAgreement(one, { ...there(OTHER), password: secret, copy: true });
+      await addAgreement(one, { ...there(OTHER), password: secret });
+      await one.replace(agreementDn(there(OTHER)), { nsds5BeginReplicaRefresh: ['start'] });
       const begun = performance.now();
       await removeAgreement(one, there(OTHER));
       // 389-ds would wait for two minutes unless told.

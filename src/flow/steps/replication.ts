@@ -1,4 +1,4 @@
-import { addAgreement, untilInitialised } from '../../directory/agreement.ts';
+import { addAgreement, initialise } from '../../directory/agreement.ts';
 import { addBackend, removeBackend } from '../../directory/backend.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { instanceUnit } from '../../directory/instance.ts';
@@ -66,10 +66,9 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
           await bothSupply(host, local, remote, site, wanted.suffix, report);
           const there = { at: remote, hostname: site.supplier };
           const here = { at: local, hostname: site.hostname };
-          await feed(there, here, wanted.suffix, true);
-          const copy = { suffix: wanted.suffix, receiver: site.hostname };
-          await untilInitialised(host, remote, copy, report.line);
-          await feed(here, there, wanted.suffix, false);
+          await feed(there, here, wanted.suffix);
+          await initialise(host, remote, { suffix: wanted.suffix, receiver: site.hostname }, report.line);
+          await feed(here, there, wanted.suffix);
           await proveBothWays(host, local, remote, site, wanted.suffix, report.line);
         }),
       );
@@ -122,11 +121,11 @@ interface End {
 }
 
 /** Has one server send to another, with a password that nobody else ever gets to know. */
-async function feed(from: End, to: End, suffix: string, copy: boolean): Promise<void> {
+async function feed(from: End, to: End, suffix: string): Promise<void> {
   const [sender, receiver] = [from.hostname, to.hostname];
   const password = passingSecret(`password of ${sender} on ${receiver}`);
   await letIn(to.at, { suffixes: [suffix], sender, password });
-  await addAgreement(from.at, { suffix, sender, receiver, password, copy });
+  await addAgreement(from.at, { suffix, sender, receiver, password });
 }
 
 async function proveBothWays(
