@@ -2,11 +2,11 @@
 import { BUNDLE } from '../../../scripts/lib/task.ts';
 import { type HsmKind, labRestore, labSnapshot } from '../../../src/lab/lab.ts';
 import { issue } from '../cluster/certificates.ts';
-import { carry, firstServer, joinWords, succeeds, until, worded } from '../cluster/hosts.ts';
+import { carry, firstServer, fqdn, joinWords, succeeds, until, worded } from '../cluster/hosts.ts';
 import { peerState } from '../cluster/peers.ts';
 import { agreed, agreements, expectGood, expectReplicated, healthy, SOON } from '../cluster/proofs.ts';
 import { changes, type HostState } from '../inventory.ts';
-import { freshLab, LAB, machine, sh, unwell, VALUES } from '../support.ts';
+import { freshLab, inHost, LAB, machine, sh, unwell, VALUES } from '../support.ts';
 import type { Flow } from './flow.ts';
 import { flawsOfBlank, flawsOfServer } from './judge.ts';
 import { type Blows, capstan, look, type Run } from './rig.ts';
@@ -44,6 +44,19 @@ const WITHOUT_CA: Base = {
   from: FIRST,
   async make() {
     await succeeds(JOINING, joinWords({}, '--no-setup-ca'));
+  },
+};
+
+/** Where the joining host has its join secret. */
+const JOIN_SECRET = '/root/join-secret';
+
+const PREPARED: Base = {
+  name: 'prepared',
+  from: FIRST,
+  async make() {
+    const { last } = await succeeds(SERVER, ['replica-prepare', fqdn(JOINING)]);
+    const { joinSecret } = last as unknown as { joinSecret: string };
+    await inHost(JOINING, ['bash', '-ec', `umask 077; cat > ${JOIN_SECRET}`], { input: joinSecret });
   },
 };
 
@@ -166,19 +179,22 @@ async function flawsOfNothing(before: HostState): Promise<string[]> {
   return [...up, ...(await flawsOfBlank(Object.fromEntries(mine), JOINING, resting)), ...found];
 }
 
-/**
- * A flow on the joining host.
- * @param words of its beginning; the ways on from it take the passwords alone
- */
-function clusterFlow(
-  base: Base,
-  name: string,
-  words: (changes: Changes) => string[],
-  journal?: string,
-): Flow {
+/** What the flows differ in. */
+interface ClusterFlow {
+  base: Base;
+  /** The command. */
+  name: string;
+  /** The words of its beginning, with the command. */
+  words(changes: Changes): string[];
+  /** What it goes on with besides the passwords; its undo is given nothing then. */
+  secrets?: Changes;
+  journal?: string;
+}
+
+/** A flow on the joining host; the ways on from its beginning take secrets alone. */
+function clusterFlow({ base, name, words, secrets, journal }: ClusterFlow): Flow {
   const run = (argv: readonly string[], blows: Blows = {}): Promise<Run> =>
     capstan(argv, blows, JOINING, journal);
-  const onward = (way: string, blows?: Blows) => run([name, way, ...worded(PASSWORDS)], blows);
   return {
     host: JOINING,
     blank: (_, hsm) => blank(base, hsm),
@@ -187,25 +203,37 @@ function clusterFlow(
     },
     look: lookAtBoth,
     begin: (options, blows, changes) => run([...words(changes), ...options], blows),
-    resume: (blows) => onward('--resume', blows),
-    undo: (blows) => onward('--undo', blows),
+    resume: (blows) => run([name, '--resume', ...worded({ ...PASSWORDS, ...secrets })], blows),
+    undo: (blows) => run([name, '--undo', ...worded(secrets ? {} : PASSWORDS)], blows),
     flawsOfServer: flawsOfPair,
     flawsOfBlank: flawsOfNothing,
   };
 }
 
 /** `replica-install` on a host beside the first server. */
-export const REPLICA: Flow = clusterFlow(FIRST, 'replica-install', (changes) =>
-  joinWords(changes).filter((word) => word !== '--unattended'),
-);
+export const REPLICA: Flow = clusterFlow({
+  base: FIRST,
+  name: 'replica-install',
+  words: (changes) => joinWords(changes).filter((word) => word !== '--unattended'),
+});
+
+const SECRET: Changes = { '--join-secret-file': JOIN_SECRET };
+
+/** The same with a join secret, without the Directory Manager of the cluster: another try may be made with it. */
+export const REPLICA_BY_SECRET: Flow = clusterFlow({
+  base: PREPARED,
+  name: 'replica-install',
+  words: (changes) => joinWords({ ...SECRET, ...changes }).filter((word) => word !== '--unattended'),
+  secrets: SECRET,
+});
 
 /** `ca-add` on a replica without a CA. */
-export const CA_ADD: Flow = clusterFlow(
-  WITHOUT_CA,
-  'ca-add',
-  (changes) => ['ca-add', ...worded({ ...PASSWORDS, ...changes })],
-  '/var/lib/capstan/ca.json',
-);
+export const CA_ADD: Flow = clusterFlow({
+  base: WITHOUT_CA,
+  name: 'ca-add',
+  words: (changes) => ['ca-add', ...worded({ ...PASSWORDS, ...changes })],
+  journal: '/var/lib/capstan/ca.json',
+});
 
 /** Runs a shell script on the server that is joined. */
 export function onServer(script: string): Promise<string> {

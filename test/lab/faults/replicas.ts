@@ -3,7 +3,7 @@ import { labHsm, labPower } from '../../../src/lab/lab.ts';
 import { cut, heal } from '../cluster/hosts.ts';
 import { inHost, LAB, machine } from '../support.ts';
 import { type Case, caseFault } from './case.ts';
-import { CA_ADD, JOINING, onServer, REPLICA, SERVER, serverIsUp } from './cluster.ts';
+import { CA_ADD, JOINING, onServer, REPLICA, REPLICA_BY_SECRET, SERVER, serverIsUp } from './cluster.ts';
 import type { Context, Fault, UsualStep } from './fault.ts';
 import { killChain, killThenUndo, pointsOf, type Struck, secondsUntil, strikeAt } from './kills.ts';
 import type { Run } from './rig.ts';
@@ -45,6 +45,13 @@ export const CA_ADD_STEPS: readonly UsualStep[] = [
 
 const JOIN: Struck = { flow: REPLICA, steps: REPLICA_STEPS, prefix: 'replica-', what: 'Replica: ' };
 const ADD: Struck = { flow: CA_ADD, steps: CA_ADD_STEPS, prefix: 'ca-add-', what: 'CA added: ' };
+
+const BY_SECRET: Struck = {
+  flow: REPLICA_BY_SECRET,
+  steps: REPLICA_STEPS,
+  prefix: 'replica-secret-',
+  what: 'Replica by join secret: ',
+};
 
 /** Seconds to put the cluster back, and for a look at both of its hosts. */
 const AROUND = 45;
@@ -185,15 +192,34 @@ function singles(struck: Struck): Fault[] {
   ];
 }
 
+/** The steps at which it matters whether the join secret is good still. */
+const WITH_SECRET = ['directory-certificate', 'domain-replication', CA];
+
+/** A join secret must stay good for another try, as long as it was not used to its end. */
+function bySecret(): Fault[] {
+  const points = WITH_SECRET.map((step) => ({ step, moment: 'middle' as const }));
+  const undone = killThenUndo(REPLICA_STEPS, BY_SECRET);
+  return [
+    killChain('replica-secret-kill-resume', AROUND + 30 + 2 * whole(BY_SECRET), points, BY_SECRET),
+    ...undone.filter(({ name }) => WITH_SECRET.some((step) => name.includes(`/${step}/`))),
+  ];
+}
+
 /** Every fault of replicas, in an order that needs few fresh hosts. */
 export function replicaFaults(): Fault[] {
-  const list = [JOIN, ADD].flatMap((struck) => [longChain(struck), ...singles(struck)]);
+  const all = (struck: Struck) => [longChain(struck), ...singles(struck)];
+  const list = [...all(JOIN), ...bySecret(), ...all(ADD)];
   return [...list.filter((fault) => !onNetworkHsm(fault)), ...list.filter(onNetworkHsm)];
 }
 
 /** The chains of kills of {@link replicaFaults} in parts, for `--only`. */
 export function replicaStepFaults(): Fault[] {
   return [JOIN, ADD].flatMap(shortChains);
+}
+
+/** What `npm test` draws from: a CA that is added needs a cluster of its own, and the network HSM one more. */
+export function sampledReplicaFaults(): Fault[] {
+  return [...shortChains(JOIN), ...singles(JOIN).filter((fault) => !onNetworkHsm(fault))];
 }
 
 function onNetworkHsm({ name }: Fault): boolean {

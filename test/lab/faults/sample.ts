@@ -1,0 +1,46 @@
+/** Tests of some of the faults, others every day; `npm run faults` tries all of them. */
+import { afterAll, expect, test } from 'vitest';
+import { drawSample, seedOfDay } from '../../../scripts/lib/faults.ts';
+import { removeLab } from '../support.ts';
+import { newContext } from './catalog.ts';
+import type { Fault, Outcome, UsualStep } from './fault.ts';
+
+/** What a sample is drawn from. */
+export interface Sampling {
+  /** The test file, for who wants to repeat it. */
+  file: string;
+  faults: readonly Fault[];
+  /** The steps of the flow that is struck. */
+  steps: readonly UsualStep[];
+  /** Seconds that the faults of the sample take together at most. */
+  budget: number;
+}
+
+/** Registers the tests of a sample. The seed is printed, and repeats it: CAPSTAN_FAULTS_SEED=NUMBER. */
+export function sampleTests({ file, faults, steps, budget }: Sampling): void {
+  const seed = Number(process.env.CAPSTAN_FAULTS_SEED ?? seedOfDay());
+  const sample = drawSample(faults, seed, budget);
+  const outcomes: Outcome[] = [];
+  const context = newContext(steps, undefined, {
+    tell: async (outcome) => {
+      outcomes.push(outcome);
+    },
+    say: (line) => console.log(line),
+  });
+
+  console.log(
+    `Faults of seed ${seed}: ${sample.map(({ name }) => name).join(', ')}\n` +
+      `Again: CAPSTAN_FAULTS_SEED=${seed} vitest run ${file}, or ` +
+      `npm run faults -- ${sample.map(({ name }) => `--only ${name}`).join(' ')}`,
+  );
+
+  afterAll(removeLab);
+
+  test.each(sample)('$name', async (fault) => {
+    const known = outcomes.length;
+    await fault.run(context);
+    const mine = outcomes.slice(known);
+    expect(mine.length).toBeGreaterThan(0);
+    for (const outcome of mine) expect({ ...outcome, flaws: [] }).toEqual(outcome);
+  });
+}
