@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../directory/client.ts';
-import { instanceUnit as directoryUnit } from '../directory/instance.ts';
+import { instanceUnit as directoryUnit, instanceExists } from '../directory/instance.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
@@ -153,6 +153,20 @@ export async function startDirectory(host: Host, site: Site, line: (text: string
     );
   }
   return `started the directory ${instance.name}`;
+}
+
+/**
+ * Has the directory run for an undo, where it is there and can: by what this server deletes in it, and by the feeds
+ * that it has, the other servers come to keep nothing of it.
+ * @throws CapstanError `interrupted`
+ */
+export async function wakeDirectory(host: Host, site: Site, line: (text: string) => void): Promise<void> {
+  if (!(await instanceExists(directoryOf(site)))) return;
+  if (!(await problemOf(() => directoryAnswers(host, site)))) return;
+  await startDirectory(host, site, line).catch((error: unknown) => {
+    if (isInterruption(error)) throw error;
+    line(sentenceOf(error));
+  });
 }
 
 /**

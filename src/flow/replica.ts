@@ -9,6 +9,7 @@ import { explained, type Need } from './diagnose.ts';
 import type { Installation } from './installation.ts';
 import { prepareJoin } from './join.ts';
 import { type Joining, joiningWith } from './joining.ts';
+import { wakeDirectory } from './recovery.ts';
 import { joinResumeChecks, replicaChecks } from './replica-checks.ts';
 import { CA_FILE, CA_STEP, directoryOf, type JoinedSite, type Report, siteFacts } from './site.ts';
 import { keysOnToken } from './steps/authority.ts';
@@ -102,7 +103,7 @@ export function cloneSteps(
   ];
 }
 
-/** The steps, each of which tells the true cause when it fails. */
+/** The steps, each of which tells the true cause when it fails, and has the directory run that its undo needs. */
 export function explainedSteps(
   host: Host,
   site: JoinedSite,
@@ -110,7 +111,21 @@ export function explainedSteps(
   steps: readonly Step[],
 ): Step[] {
   const patient = { site, pin: () => tokenPin(secrets()) };
-  return steps.map((step) => explained(host, patient, NEEDS[step.id] ?? ['disk'], step));
+  return steps.map((step) => {
+    const needs = NEEDS[step.id] ?? ['disk'];
+    const told = explained(host, patient, needs, step);
+    return needs.includes('directory') ? undoneAwake(host, site, told) : told;
+  });
+}
+
+function undoneAwake(host: Host, site: JoinedSite, step: Step): Step {
+  return {
+    ...step,
+    async undo(report) {
+      await wakeDirectory(host, site, report.line);
+      await step.undo(report);
+    },
+  };
 }
 
 /** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
