@@ -1,7 +1,7 @@
 /** The faults of a host that joins: killed, without power, cut off from the server that it joins, or from the HSM. */
 import { labHsm, labPower } from '../../../src/lab/lab.ts';
 import { cut, heal } from '../cluster/hosts.ts';
-import { inHost, LAB, machine } from '../support.ts';
+import { inHost, LAB, machine, sh } from '../support.ts';
 import { type Case, caseFault } from './case.ts';
 import { CA_ADD, JOINING, onServer, REPLICA, REPLICA_BY_SECRET, SERVER, serverIsUp } from './cluster.ts';
 import type { Context, Fault, UsualStep } from './fault.ts';
@@ -106,6 +106,22 @@ function powerCuts(struck: Struck): Fault[] {
   );
 }
 
+/** Only through its own directory can a host have the other servers forget its CA. */
+function ownDirectoryStopped(struck: Struck): Fault {
+  return within(struck, CA, {
+    name: 'directory-undo',
+    fault: 'SIGKILL in mid-pkispawn, own directory stopped, then --undo',
+    blows: () => ({
+      strikes: [strikeAt(struck.steps, { step: CA, moment: 'middle' }, { signal: 'SIGKILL' })],
+    }),
+    repair: async () => {
+      await sh(JOINING, 'systemctl stop dirsrv@EXAMPLE-TEST');
+      return [];
+    },
+    way: 'undo',
+  });
+}
+
 /** The server that is joined is away, or the network to it: nothing of it can be cleaned until it is back. */
 function without(
   struck: Struck,
@@ -170,6 +186,7 @@ function singles(struck: Struck): Fault[] {
   return [
     ...killThenUndo(struck.steps, struck),
     ...powerCuts(struck),
+    ownDirectoryStopped(struck),
     ...without(
       struck,
       'network',
