@@ -54,9 +54,11 @@ export async function cutOff(
   // Last of all: it is replicated, and no peer lets this server in any more.
   if (cut.forget) await told.each((remote) => forgetIdentity(remote, site));
   if (told.failed.size > 0) throw notCleaned(site, told.failed);
-  await withLocalDirectory(host, directoryOf(site), (local) => unmakeSupplier(local, cut.suffix)).catch(
-    unlessDown,
-  );
+  await withLocalDirectory(host, directoryOf(site), async (local) => {
+    // A server that only loses its CA lives on.
+    for (const sender of names) await shutOut(local, { suffixes: [cut.suffix], sender });
+    await unmakeSupplier(local, cut.suffix);
+  }).catch(unlessDown);
 }
 
 /** Tells peers one after another, and remembers which of them could not be told. */
