@@ -1,3 +1,4 @@
+import { removeEmptyFolder } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { type Directory, withLocalDirectory } from './client.ts';
 import type { DirectoryInstance } from './instance.ts';
@@ -40,7 +41,11 @@ export async function removeBackend(host: Host, instance: DirectoryInstance, nam
       attributes: ['1.1'],
     });
     for (const { dn } of trees) await removeBranch(directory, dn);
-    await removeBranch(directory, `cn=${name},cn=ldbm database,cn=plugins,cn=config`);
+    const dn = `cn=${name},cn=ldbm database,cn=plugins,cn=config`;
+    const database = await directory.entry(dn, ['nsslapd-directory']);
+    await removeBranch(directory, dn);
+    // The server removes the files and leaves their folder (389-ds 1.4.4.11, seen).
+    for (const folder of database?.values('nsslapd-directory') ?? []) await removeEmptyFolder(folder);
   });
 }
 

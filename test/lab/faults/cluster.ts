@@ -87,8 +87,11 @@ async function directories(): Promise<HostState> {
   return Object.fromEntries(states.flat());
 }
 
-/** What a directory that runs writes by itself, database and configuration: it is asked for both instead. */
-const WRITTEN_BY_ITSELF = /\/slapd-[^/]+\/(db\/|dse\.ldif)/;
+/**
+ * What a directory that runs writes by itself, database and configuration: it is asked for both instead. And the
+ * schema, which the servers learn from each other: definitions that a CA brought to one of them stay with all.
+ */
+const WRITTEN_BY_ITSELF = /\/slapd-[^/]+\/(db\/|dse\.ldif|schema\/99user\.ldif)/;
 
 /** A look at a host without what a directory there that nothing befell changes by itself. */
 function resting(state: HostState): HostState {
