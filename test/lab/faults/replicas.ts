@@ -135,7 +135,6 @@ function without(
       name: `${name}-undo/${step}`,
       fault: `${what} in the middle of a step; back again, then --undo`,
       blows: outside(struck, step, gone),
-      ends: { exit: 1 },
       repair: async (run) => [...toldItsPeer(run), ...(await returned(back))],
       way: 'undo',
     }),
@@ -156,10 +155,13 @@ async function returned(back: () => Promise<void>): Promise<string[]> {
   return serverIsUp();
 }
 
-/** What could not be taken back must be told, and stay in the journal. */
-function toldItsPeer(run: Run): string[] {
-  const failed = run.events.filter(({ type }) => type === 'undo-failed');
-  return failed.length > 0 ? [] : ['no undo failed, though the server was out of reach'];
+/** What could not be taken back must be told: this run does not end as one whose undo may not fail. */
+function toldItsPeer({ exit, events }: Run): string[] {
+  const failed = events.some(({ type }) => type === 'undo-failed');
+  return [
+    ...(exit === 1 ? [] : [`exit ${exit}, not 1`]),
+    ...(failed ? [] : ['no undo failed, though the server was out of reach']),
+  ];
 }
 
 function hsmAway(struck: Struck): Fault[] {
