@@ -6,8 +6,10 @@ import { removeServer } from '../directory/masters.ts';
 import { removeReferral, shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
 import { cleanRuv } from '../directory/ruv.ts';
+import { joinUid } from '../dogtag/security-domain.ts';
 import { CapstanError, failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { removeInstallTokens } from './ca-users.ts';
 import { joinExpiry } from './join.ts';
 import type { Peers } from './peers.ts';
 import { directoryOf, type JoinedSite } from './site.ts';
@@ -123,6 +125,8 @@ async function forgetIdentity(remote: Directory, site: JoinedSite): Promise<void
   const { suffix } = directoryOf(site);
   // It goes here as well: what this server deleted may not have arrived.
   await removeServer(remote, suffix, site.hostname);
+  // What was asked for with the secret ends with this try.
+  await removeInstallTokens(remote, joinUid(site.hostname));
   if (await joinExpiry(remote, site.hostname)) return;
   await removeIdentity(remote, suffix, site.hostname);
 }
