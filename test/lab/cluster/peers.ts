@@ -11,8 +11,8 @@ export type PeerState = Readonly<Record<string, readonly string[]>>;
 const VOLATILE =
   /^(modifytimestamp|createtimestamp|modifiersname|creatorsname|entryusn|entryid|parentid|nsuniqueid|numsubordinates|nsds5replicastate|nsstate|nsds5replicachangecount|nsds5replicareaprunning|nsds5replicalast\w*|nsds5replicaupdate\w*|nsds5replicachangessent\w*|nsds50ruv|nsruvreplicalastmodified|nsds5agmtmaxcsn|nsds5replicacredentials|userpassword|dncomponents|lastmodified|dateofmodify):/i;
 
-/** Subtrees of o=ipaca where certificates and requests stay, and ranges of numbers that were taken and are not given back. */
-const GROWS = /,?ou=(certificaterepository|requests|ranges|replica|issuingpoints|certificaterequests),/i;
+/** Subtrees of o=ipaca where certificates, requests and CRLs stay, and ranges of numbers that were taken and are not given back. */
+const GROWS = /,?ou=(certificaterepository|requests|ranges|replica|crlissuingpoints|certificaterequests),/i;
 
 /**
  * What the first join of all adds for good: rights of all servers, whoever they are, and Dogtag's container of install
