@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { changes as changed, RUN_LOG, snapshot } from '../bad-input/driver.ts';
 import { putModule, sh, VALUES, value } from '../support.ts';
+import { inTerminal } from '../terminal.ts';
 import {
   type ClusterRun,
   capstan,
@@ -118,6 +119,20 @@ export function refusalTests(fingerprint: () => string): void {
         [],
       );
       expect(await peerState('ca1')).toEqual(before[1]);
+    });
+
+    test('a person is asked for passwords alone, and shown whom to trust', async () => {
+      const command = ['capstan', 'replica-install', '--server', fqdn('ca1'), '--dry-run'];
+      const typed = async (name: string) => `${(await value(name)).trim()}\r`;
+      const passwords = [
+        ['Directory Manager password:', await typed('ds-password')],
+        ['Token password:', await typed('token-password')],
+      ] as const;
+      const question = 'Is it the same (yes or no)';
+      const yes = await inTerminal('ca2', command, [...passwords, [question, 'yes\r']]);
+      expect([yes.exit, yes.output]).toEqual([0, expect.stringContaining(fingerprint())]);
+      const no = await inTerminal('ca2', command, [...passwords, [question, 'no\r']]);
+      expect([no.exit, no.output]).toEqual([2, expect.stringContaining(fingerprint())]);
     });
 
     test('another fingerprint than that of the CA', () =>
