@@ -4,7 +4,7 @@ const MINUTE = 60_000;
 
 /**
  * Three projects, by what a test needs: nothing, one real daemon or token, or a whole lab.
- * Lab files share one machine's memory and ports of the lab, so they run one after another.
+ * Each lab file boots a lab of its own; more than two at once would only wait for each other's processors.
  */
 export default defineConfig({
   test: {
@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 20 * MINUTE,
           hookTimeout: 30 * MINUTE,
         },

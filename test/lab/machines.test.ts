@@ -37,13 +37,21 @@ function asPkiuser(script: string): string {
   return `${pin} | runuser -u pkiuser -- bash -c 'read -r pin; pkcs11-tool --module "$0" --login --pin "$pin" ${script}' ${library}`;
 }
 
+/** All control groups. Those of other labs come and go, and one that goes while it is read fails the whole look. */
+async function allGroups(tries = 20): Promise<string[]> {
+  try {
+    return await readdir('/sys/fs/cgroup', { recursive: true });
+  } catch (error) {
+    if (tries === 0) throw error;
+    return allGroups(tries - 1);
+  }
+}
+
 /** What a lab has on this machine outside its own folders. */
 async function traces(lab: string): Promise<string[]> {
   const mounts = (await readFile('/proc/mounts', 'utf8')).split('\n');
   const namespaces = await readdir('/run/netns').catch(() => []);
-  const groups = (await readdir('/sys/fs/cgroup', { recursive: true })).filter((path) =>
-    path.includes(`capstan-${lab}.`),
-  );
+  const groups = (await allGroups()).filter((path) => path.includes(`capstan-${lab}.`));
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
   const labs = (await readdir('/var/lib/capstan-lab')).filter((name) => name === lab);

@@ -19,8 +19,9 @@ import { toolchainRun } from '../../src/lab/toolchain.ts';
 /** This machine. */
 export const machine = openHost();
 
-/** The name of the lab that the tests build and remove; another name lets two runs go side by side. */
-export const LAB = process.env.CAPSTAN_TEST_LAB ?? 'tests';
+const { CAPSTAN_TEST_LAB = 'tests', VITEST_POOL_ID = '' } = process.env;
+/** The name of the lab that a test file builds and removes, one for each worker; another name lets two runs go side by side. */
+export const LAB = `${CAPSTAN_TEST_LAB}${VITEST_POOL_ID}`;
 
 /** Where a host keeps the values of the rehearsal. */
 export const VALUES = '/etc/capstan/lab';
