@@ -34,8 +34,10 @@ interface Way {
   first: readonly string[];
   /** The command that makes its replica. */
   second: readonly string[];
-  /** Files of the first server that its replica needs before it begins, carried there without being timed. */
+  /** Files of the first server that its replica needs before it begins, by their paths without the first slash; carried there without being timed. */
   carried: readonly string[];
+  /** The folder on the replica's host under which they are put, with their paths. */
+  into: string;
 }
 
 const UNATTENDED = `--unattended --output plain --token-password-file ${FILES}/token-password`;
@@ -46,7 +48,7 @@ const INSTALL = [
 ].join(' ');
 const REPLICA = [
   `exec capstan replica-install ${UNATTENDED} --server ${FIRST}`,
-  `--ca-cert-file /etc/capstan/ca.crt --ds-password-file ${FILES}/ds-password`,
+  `--ca-cert-file /root/etc/capstan/ca.crt --ds-password-file ${FILES}/ds-password`,
 ].join(' ');
 
 const BARE: readonly string[] = [
@@ -55,8 +57,14 @@ const BARE: readonly string[] = [
 ];
 
 const WAYS: Readonly<Record<'bare' | 'capstan', Way>> = {
-  bare: { first: BARE, second: [...BARE, FIRST], carried: ['/etc/dirsrv/ssca', '/root/ca.crt'] },
-  capstan: { first: ['sh', '-c', INSTALL], second: ['sh', '-c', REPLICA], carried: ['/etc/capstan/ca.crt'] },
+  bare: { first: BARE, second: [...BARE, FIRST], carried: ['etc/dirsrv/ssca', 'root/ca.crt'], into: '/' },
+  // Not where it belongs: a host that has it there has a server already.
+  capstan: {
+    first: ['sh', '-c', INSTALL],
+    second: ['sh', '-c', REPLICA],
+    carried: ['etc/capstan/ca.crt'],
+    into: '/root',
+  },
 };
 
 /** A line of the table at the end. */
@@ -109,7 +117,7 @@ async function timedOnFreshHosts(name: string, way: Way, replica: boolean): Prom
   await lab(`${name}-lab`, ['up', '--lab', LAB, ...hosts]);
   const first = await timed(`${name}-first`, 'ca1', way.first);
   if (!replica) return { first, second: Number.NaN, whole: Number.NaN };
-  await carry(way.carried);
+  await carry(way);
   const second = await timed(`${name}-second`, 'ca2', way.second);
   return { first, second, whole: (performance.now() - begun) / 1000 };
 }
@@ -121,15 +129,15 @@ async function timed(name: string, host: string, command: readonly string[]): Pr
 }
 
 /** Copies files of the first server to the host of its replica, as an administrator's scp would. */
-async function carry(paths: readonly string[]): Promise<void> {
+async function carry({ carried, into }: Way): Promise<void> {
   const run = (host: string, words: readonly string[], input?: Buffer) => {
     const argv = ['lab', 'exec', '--lab', LAB, host, '--', ...words];
     const { status, stdout, stderr } = spawnSync(CAPSTAN, argv, { input });
     if (status !== 0) throw failure('bench-broken', `Files were not carried to the replica: ${stderr}`);
     return stdout;
   };
-  const packed = run('ca1', ['tar', '-C', '/', '-cPf', '-', ...paths]);
-  run('ca2', ['tar', '-C', '/', '-xPf', '-'], packed);
+  const packed = run('ca1', ['tar', '-C', '/', '-cf', '-', ...carried]);
+  run('ca2', ['tar', '-C', into, '-xf', '-'], packed);
 }
 
 /** Runs `capstan lab`, its output in a file. */

@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { removeFile } from '../host/files.ts';
 import { instanceConfiguration } from './nssdb.ts';
 
@@ -21,5 +22,9 @@ export async function removeArchivedPasswords(instance: string): Promise<number>
     await removeFile(file);
     removed += 1;
   }
+  // A link to a version that is gone: with one, the start script fails (`backup_instance_configuration_files`, seen).
+  const latest = `${dirname(folder)}/CS.cfg.bak`;
+  const leads = await stat(latest).catch(() => undefined);
+  if (removed > 0 && !leads) await removeFile(latest);
   return removed;
 }
