@@ -106,13 +106,18 @@ const ATTRIBUTES = [
   'nsds5replicaLastInitEnd',
 ];
 
-/** The agreements of the instance, by suffix and receiver. */
-export async function agreementsOf(directory: Directory): Promise<Agreement[]> {
-  const entries = await directory.search('cn=mapping tree,cn=config', {
+/** The entries of the agreements of the instance, with the named attributes. */
+export function agreementEntries(directory: Directory, attributes: readonly string[]): Promise<Entry[]> {
+  return directory.search('cn=mapping tree,cn=config', {
     scope: 'sub',
     filter: '(objectClass=nsDS5ReplicationAgreement)',
-    attributes: ATTRIBUTES,
+    attributes: [...attributes],
   });
+}
+
+/** The agreements of the instance, by suffix and receiver. */
+export async function agreementsOf(directory: Directory): Promise<Agreement[]> {
+  const entries = await agreementEntries(directory, ATTRIBUTES);
   return entries
     .map(readAgreement)
     .toSorted((a, b) => a.suffix.localeCompare(b.suffix) || a.receiver.localeCompare(b.receiver));

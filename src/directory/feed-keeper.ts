@@ -11,7 +11,7 @@
  */
 import { NoSuchObjectError } from 'ldapts';
 import type { Host } from '../host/host.ts';
-import { agreementDn, BEGINS_ANEW, type Feed } from './agreement.ts';
+import { agreementDn, agreementEntries, BEGINS_ANEW, type Feed } from './agreement.ts';
 import { type Directory, type Entry, isResult } from './client.ts';
 
 /** Releases with the check of issue 4492 and without the cure of 4644, by the tags of upstream: from, and below. */
@@ -64,11 +64,7 @@ const ATTRIBUTES = [
  * @throws CapstanError `directory-unreachable`, `directory-refused`
  */
 export async function renewSentFeeds(directory: Directory, before: SentBefore): Promise<Feed[]> {
-  const entries = await directory.search('cn=mapping tree,cn=config', {
-    scope: 'sub',
-    filter: '(objectClass=nsDS5ReplicationAgreement)',
-    attributes: ATTRIBUTES,
-  });
+  const entries = await agreementEntries(directory, ATTRIBUTES);
   const renewed: Feed[] = [];
   for (const entry of entries) {
     const sent = value(entry, 'nsds5replicaChangesSentSinceStartup');

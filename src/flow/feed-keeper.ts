@@ -76,7 +76,7 @@ export async function keepFeeds(
     return;
   }
   const before: SentBefore = new Map();
-  let silent = '';
+  let told = '';
   for (;;) {
     try {
       await withLocalDirectory(host, instance, async (directory) => {
@@ -94,7 +94,7 @@ export async function keepFeeds(
   }
 
   function tellOnce(line: string): void {
-    if (line !== silent) tell(line);
-    silent = line;
+    if (line !== told) tell(line);
+    told = line;
   }
 }
