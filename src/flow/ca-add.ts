@@ -15,7 +15,6 @@ import { caAddChecks } from './replica-checks.ts';
 import type { Report } from './site.ts';
 import { startAtBoot } from './steps/boot.ts';
 import { joinEnded, joined } from './steps/join.ts';
-import { trackingMonitored } from './steps/tracking.ts';
 
 /** Gives a server of the cluster that has no CA a clone of it, with the keys on the token. */
 export function caAddSteps(
@@ -30,7 +29,6 @@ export function caAddSteps(
     joined(host, site, joining, manager, 'user'),
     ...cloneSteps(host, site, joining, secrets, force),
     startAtBoot(host, site),
-    trackingMonitored(host, site),
     joinEnded(host, site, true),
   ]);
 }

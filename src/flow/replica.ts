@@ -22,7 +22,7 @@ import { systemNssDatabase } from './steps/nss.ts';
 import { trustedCaCertificate } from './steps/record.ts';
 import { caReplication, domainReplication } from './steps/replication.ts';
 import { caRole, serverRecord } from './steps/roles.ts';
-import { tracking, trackingMonitored } from './steps/tracking.ts';
+import { tracking } from './steps/tracking.ts';
 
 /** What is known of a replica besides its names; kept in its journal. */
 export interface ReplicaSite extends JoinedSite {
@@ -79,7 +79,6 @@ export function replicaSteps(
     serverRecord(host, site),
     ...(site.setupCa ? cloneSteps(host, site, joining, secrets, force) : []),
     startAtBoot(host, site, site.setupCa),
-    ...(site.setupCa ? [trackingMonitored(host, site)] : []),
     joinEnded(host, site, site.setupCa),
   ];
   return explainedSteps(host, site, secrets, steps);
@@ -138,7 +137,6 @@ const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   'keys-on-token': ['disk', 'token'],
   tracking: ['disk', 'token'],
   'ca-role': ['disk', 'directory', 'token'],
-  'tracking-monitored': ['disk', 'token'],
 };
 
 function tokenPin({ token }: ReplicaSecrets): Secret {

@@ -21,7 +21,7 @@ import { directoryCertificate } from './steps/directory-certificate.ts';
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
 import { firstRoles } from './steps/roles.ts';
-import { tracking, trackingMonitored } from './steps/tracking.ts';
+import { tracking } from './steps/tracking.ts';
 
 /** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking. */
 export function serverSteps(
@@ -42,7 +42,6 @@ export function serverSteps(
     hsmRecord(host, site),
     firstRoles(host, site),
     startAtBoot(host, site),
-    trackingMonitored(host, site),
   ];
   const patient = { site, pin: () => secrets().token };
   return steps.map((step) => explained(host, patient, NEEDS[step.id] ?? ['disk'], step));
@@ -57,7 +56,6 @@ const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   'directory-certificate': ['disk', 'directory', 'token', 'ca'],
   'hsm-record': ['disk', 'directory', 'ca'],
   'server-roles': ['disk', 'directory', 'token'],
-  'tracking-monitored': ['disk', 'token'],
 };
 
 /** Installs the first server of a cluster. */

@@ -93,9 +93,10 @@ async function spawnCa(host: Host, site: Site, secrets: ServerSecrets, report: S
     const deployment = await caDeployment(site, secrets, folder.path);
     for (const part of caDeployments(deployment, profile)) {
       await spawn(host, part, report.line);
-      if (part.name !== 'configuration') await listenToClones(host, site, part, report.line);
       // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
-      await sleep(1000);
+      const otherSecond = part.name === 'installation' ? sleep(1000) : undefined;
+      if (part.name !== 'configuration') await listenToClones(host, site, part, report.line);
+      await otherSecond;
     }
     await takeOverAgent(host, deployment.agentFile, deployment.adminPassword, AGENT_PKCS12, secrets.admin);
   });

@@ -68,8 +68,11 @@ function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
           const here = { at: local, hostname: site.hostname };
           await feed(there, here, wanted.suffix);
           await initialise(host, remote, { suffix: wanted.suffix, receiver: site.hostname }, report.line);
+          // First this way: a sender whose changelog has no change of the other server yet fails its first session, and
+          // waits some seconds ("Can't locate CSN", 389-ds 1.4.4.11, seen).
+          await prove(host, there, here, wanted.suffix, report.line);
           await feed(here, there, wanted.suffix);
-          await proveBothWays(host, local, remote, site, wanted.suffix, report.line);
+          await prove(host, here, there, wanted.suffix, report.line);
         }),
       );
     },
@@ -128,22 +131,15 @@ async function feed(from: End, to: End, suffix: string): Promise<void> {
   await addAgreement(from.at, { suffix, sender, receiver, password });
 }
 
-async function proveBothWays(
+/** Proves by a write that one server sends to the other. */
+async function prove(
   host: Host,
-  local: Directory,
-  remote: Directory,
-  site: JoinedSite,
+  from: End,
+  to: End,
   suffix: string,
   line: (text: string) => void,
 ): Promise<void> {
-  const here = site.hostname;
-  const there = site.supplier;
-  const ways = [
-    { from: remote, to: local, way: { suffix, sender: there, receiver: here } },
-    { from: local, to: remote, way: { suffix, sender: here, receiver: there } },
-  ];
-  for (const { from, to, way } of ways) {
-    const seconds = await proveReplication(host, from, to, way);
-    line(`A change on ${way.sender} is on ${way.receiver} after ${seconds.toFixed(1)} s`);
-  }
+  const way = { suffix, sender: from.hostname, receiver: to.hostname };
+  const seconds = await proveReplication(host, from.at, to.at, way);
+  line(`A change on ${way.sender} is on ${way.receiver} after ${seconds.toFixed(1)} s`);
 }

@@ -1,6 +1,7 @@
 import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
 import {
   knownCa,
+  MONITORING,
   removeKnownCa,
   track,
   trackingRequests,
@@ -10,7 +11,6 @@ import {
 import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
 import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
 import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
-import { failure } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { platform } from '../../host/platform.ts';
 import type { Step } from '../../plan/step.ts';
@@ -19,7 +19,12 @@ import { CA_FILE, type Site } from '../site.ts';
 /** What certmonger calls the CA of this cluster. */
 export const CA_NICKNAME = 'capstan';
 
-/** Has certmonger track every system certificate, each in its own token. */
+/**
+ * Has certmonger track every system certificate, each in its own token, and waits until it has read it and watches it.
+ * One after the other: two readers of one SoftHSM token disturb each other ("Could not get the token flags", the login
+ * fails), and certmonger tries again only after five seconds (0.79.13, seen). A request that an earlier try gave up,
+ * before certmonger could make a key for it, is made again, and so is one that certmonger itself has given up.
+ */
 export function tracking(host: Host, site: Site): Step {
   const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
   return {
@@ -27,10 +32,15 @@ export function tracking(host: Host, site: Site): Step {
     title: `Have certmonger track the ${CA_CERTIFICATES.length} system certificates`,
     done: () =>
       withCertmonger(host, async (certmonger) => {
-        const found = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
-        return [...ids].every((id) => found.has(id));
+        const requests = await trackingRequests(certmonger);
+        const watched = new Set(requests.flatMap(({ id, status }) => (status === MONITORING ? [id] : [])));
+        return [...ids].every((id) => watched.has(id));
       }),
-    apply: (report) => withCertmonger(host, (certmonger) => trackMissing(certmonger, site, report.line)),
+    apply: (report) =>
+      withCertmonger(host, async (certmonger) => {
+        await dropStuck(certmonger);
+        await trackAll(host, certmonger, site, report.line);
+      }),
     undo: () =>
       withCertmonger(host, async (certmonger) => {
         for (const request of await trackingRequests(certmonger)) {
@@ -41,53 +51,22 @@ export function tracking(host: Host, site: Site): Step {
   };
 }
 
-/** Has certmonger track those of the system certificates that it does not track. */
-async function trackMissing(certmonger: Certmonger, site: Site, line: (text: string) => void): Promise<void> {
+async function trackAll(
+  host: Host,
+  certmonger: Certmonger,
+  site: Site,
+  line: (text: string) => void,
+): Promise<void> {
   const pins = await instancePins(INSTANCE);
   const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
-  const present = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+  const present = new Map((await trackingRequests(certmonger)).map(({ id, path }) => [id, path]));
   for (const { id, nickname, token: where } of CA_CERTIFICATES) {
-    if (present.has(id)) continue;
-    line(nickname);
     const token = where === 'hsm' ? site.token.label : undefined;
-    await track(certmonger, ca, id, {
-      database: nssDatabase(INSTANCE),
-      nickname,
-      token,
-      pin: pins.pin(token),
-    });
+    const certificate = { database: nssDatabase(INSTANCE), nickname, token, pin: pins.pin(token) };
+    const path = present.get(id) ?? (await track(certmonger, ca, id, certificate));
+    const { status } = await untilMonitoring(host, certmonger, path);
+    line(`${nickname}: ${status}`);
   }
-}
-
-/**
- * Waits until certmonger has read every certificate from its token and watches it. A step of its own and a late one:
- * a token answers slowly, and certmonger reads while the steps between go on. A request that an earlier try gave up,
- * before certmonger could make a key for it, is made again, and so is one that certmonger itself has given up.
- */
-export function trackingMonitored(host: Host, site: Site): Step {
-  return {
-    id: 'tracking-monitored',
-    title: 'See that certmonger monitors all of them',
-    done: async () => false,
-    apply: (report) =>
-      withCertmonger(host, async (certmonger) => {
-        await dropStuck(certmonger);
-        await trackMissing(certmonger, site, report.line);
-        const requests = await trackingRequests(certmonger);
-        for (const { id, nickname } of CA_CERTIFICATES) {
-          const request = requests.find((one) => one.id === id);
-          if (!request)
-            throw failure(
-              'tracking-missing',
-              `certmonger lost the request ${id} for "${nickname}".`,
-              'Look at "journalctl -u certmonger".',
-            );
-          const { status } = await untilMonitoring(host, certmonger, request.path);
-          report.line(`${nickname}: ${status}`);
-        }
-      }),
-    undo: async () => {},
-  };
 }
 
 /**

@@ -23,7 +23,6 @@ export const USUAL_STEPS: readonly UsualStep[] = [
   { id: 'hsm-record', seconds: 0.12 },
   { id: 'server-roles', seconds: 0.2 },
   { id: 'start-at-boot', seconds: 0.4 },
-  { id: 'tracking-monitored', seconds: 0.03 },
 ];
 
 /** Every fault of the list, in an order that needs few fresh hosts. */

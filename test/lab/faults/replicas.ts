@@ -26,7 +26,6 @@ export const REPLICA_STEPS: readonly UsualStep[] = [
   { id: 'tracking', seconds: 1.5 },
   { id: 'ca-role', seconds: 0.2 },
   { id: 'start-at-boot', seconds: 0.4 },
-  { id: 'tracking-monitored', seconds: 0.03 },
   { id: 'join-ended', seconds: 0.1 },
 ];
 
@@ -39,7 +38,6 @@ export const CA_ADD_STEPS: readonly UsualStep[] = [
   { id: 'tracking', seconds: 1.5 },
   { id: 'ca-role', seconds: 0.2 },
   { id: 'start-at-boot', seconds: 0.4 },
-  { id: 'tracking-monitored', seconds: 0.03 },
   { id: 'join-ended', seconds: 0.1 },
 ];
 
