@@ -29,7 +29,7 @@ export function caAddSteps(
     joined(host, site, joining, manager, 'user'),
     ...cloneSteps(host, site, joining, secrets, force),
     startAtBoot(host, site),
-    joinEnded(host, site, true),
+    joinEnded(host, site, joining, true),
   ]);
 }
 

@@ -29,7 +29,6 @@ export function hasFeedKeeper(): Promise<boolean> {
 export async function addFeedKeeper(host: Host, instance: DirectoryInstance): Promise<boolean> {
   if (!(await needsFeedKeeper(host))) return false;
   await writeFileAtomically(UNIT_FILE, unitFile(instance));
-  await host.run('systemctl', ['daemon-reload']);
   await enable(host, FEED_KEEPER);
   await restart(host, FEED_KEEPER);
   return true;

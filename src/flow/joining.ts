@@ -4,6 +4,7 @@ import { joinUid } from '../dogtag/security-domain.ts';
 import type { Host } from '../host/host.ts';
 import { passingSecret } from '../secret/passing.ts';
 import type { Secret } from '../secret/secret.ts';
+import { type Peers, peersOf } from './peers.ts';
 import { dogtagOf, type JoinedSite } from './site.ts';
 
 /** What a run joins with. */
@@ -14,6 +15,8 @@ export interface Joining {
   secret(): Promise<Secret>;
   /** What the CA issues certificates for. */
   membership(): Promise<Membership>;
+  /** The servers of the cluster, as soon as the directory of this host has its certificate. */
+  peers: Peers;
 }
 
 /**
@@ -33,7 +36,7 @@ export function joiningWith(
     const account = { user: joinUid(site.hostname), password: await known() };
     return requestMembership(host, address, account, site.hostname);
   });
-  return { caCertificate, secret: known, membership: member };
+  return { caCertificate, secret: known, membership: member, peers: peersOf(host, site) };
 }
 
 /** Does the work at the first call, and gives its result to all later ones. */

@@ -16,12 +16,18 @@ export interface Peers {
   at<T>(hostname: string, use: (directory: Directory) => Promise<T>): Promise<T>;
 }
 
-/** The peers of the server on this host; its certificate and key are read when they are first needed, and once. */
+/**
+ * The peers of the server on this host. Its certificate and key are read when they are first needed, and kept: that costs
+ * up to two seconds of work.
+ */
 export function peersOf(host: Host, site: Site): Peers {
   let identity: Promise<ServerIdentity> | undefined;
   return {
     async at(hostname, use) {
-      identity ??= serverIdentity(host, directoryOf(site));
+      identity ??= serverIdentity(host, directoryOf(site)).catch((error: unknown) => {
+        identity = undefined;
+        throw error;
+      });
       const [as, caCertificate] = await Promise.all([identity, readFile(CA_FILE, 'utf8')]);
       return withRemoteDirectory(host, { hostname, caCertificate, as }, use);
     },

@@ -75,11 +75,11 @@ export function replicaSteps(
     directoryInstance(host, site, directorySecret, false),
     memberDirectoryCertificate(host, site, joining),
     directoryRights(host, site),
-    domainReplication(host, site, force),
+    domainReplication(host, site, joining, force),
     serverRecord(host, site),
     ...(site.setupCa ? cloneSteps(host, site, joining, secrets, force) : []),
     startAtBoot(host, site, site.setupCa),
-    joinEnded(host, site, site.setupCa),
+    joinEnded(host, site, joining, site.setupCa),
   ];
   return explainedSteps(host, site, secrets, steps);
 }
@@ -94,7 +94,7 @@ export function cloneSteps(
 ): Step[] {
   const cloneSecrets = () => ({ ds: secrets().ds, token: tokenPin(secrets()) });
   return [
-    caReplication(host, site, force),
+    caReplication(host, site, joining, force),
     cloneAuthority(host, site, joining, cloneSecrets),
     keysOnToken(host, site, cloneSecrets),
     tracking(host, site),

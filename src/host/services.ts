@@ -12,9 +12,9 @@ export async function isActive(host: Host, unit: string): Promise<boolean> {
   return exitCode === 0;
 }
 
-/** @throws CapstanError `command-failed` */
-export async function enable(host: Host, unit: string): Promise<void> {
-  await host.run('systemctl', ['enable', '--quiet', unit]);
+/** Has systemd start the units at boot, and read the files of all units anew (systemctl(1), `enable`). @throws CapstanError `command-failed` */
+export async function enable(host: Host, ...units: string[]): Promise<void> {
+  await host.run('systemctl', ['enable', '--quiet', ...units]);
 }
 
 /** @throws CapstanError `command-failed` */

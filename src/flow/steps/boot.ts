@@ -28,8 +28,8 @@ export function startAtBoot(host: Host, site: Site, withCa = true): Step {
       const missing = units.filter((_, index) => !enabled[index]);
       await report.remember({ enabled: missing, keeperWasThere: await hasFeedKeeper() });
       if (withCa) await writeFileAtomically(DROP_IN, dropIn(directory));
-      await host.run('systemctl', ['daemon-reload']);
-      for (const unit of missing) await enable(host, unit);
+      if (missing.length > 0) await enable(host, ...missing);
+      else await host.run('systemctl', ['daemon-reload']);
       if (await addFeedKeeper(host, directoryOf(site))) report.line('The feeds are kept going by a service');
     },
     async undo(report) {

@@ -5,7 +5,6 @@ import type { Step } from '../../plan/step.ts';
 import type { Secret } from '../../secret/secret.ts';
 import { endJoin, undoJoin } from '../join.ts';
 import type { Joining } from '../joining.ts';
-import { peersOf } from '../peers.ts';
 import { directoryOf, type JoinedSite } from '../site.ts';
 
 /** The one who may do everything in every directory. */
@@ -50,7 +49,7 @@ export function joined(
 }
 
 /** Ends the join: nobody can log in with its secret any more. */
-export function joinEnded(host: Host, site: JoinedSite, withCa: boolean): Step {
+export function joinEnded(host: Host, site: JoinedSite, { peers }: Joining, withCa: boolean): Step {
   return {
     id: 'join-ended',
     title: 'Make the join secret worthless',
@@ -58,7 +57,7 @@ export function joinEnded(host: Host, site: JoinedSite, withCa: boolean): Step {
     apply: () =>
       withCa
         ? withLocalDirectory(host, directoryOf(site), (directory) => endJoin(directory, site.hostname))
-        : peersOf(host, site).at(site.supplier, (directory) => endJoin(directory, site.hostname)),
+        : peers.at(site.supplier, (directory) => endJoin(directory, site.hostname)),
     undo: async () => {},
   };
 }

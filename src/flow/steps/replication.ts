@@ -13,13 +13,14 @@ import { restart } from '../../host/services.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { passingSecret } from '../../secret/passing.ts';
 import { cutOff } from '../cut-off.ts';
-import { peersOf } from '../peers.ts';
+import type { Joining } from '../joining.ts';
+import type { Peers } from '../peers.ts';
 import { directoryOf, type JoinedSite } from '../site.ts';
 
 /** Replicates the domain's subtree with the server that was joined: servers, roles, the HSM record. */
-export function domainReplication(host: Host, site: JoinedSite, force = false): Step {
+export function domainReplication(host: Host, site: JoinedSite, { peers }: Joining, force = false): Step {
   const { suffix } = directoryOf(site);
-  return replication(host, site, {
+  return replication(host, site, peers, {
     id: 'domain-replication',
     title: `Replicate ${suffix} with ${site.supplier}, both ways over TLS`,
     suffix,
@@ -28,8 +29,8 @@ export function domainReplication(host: Host, site: JoinedSite, force = false): 
 }
 
 /** Replicates the CA's subtree: certificates, requests, profiles, users. */
-export function caReplication(host: Host, site: JoinedSite, force = false): Step {
-  return replication(host, site, {
+export function caReplication(host: Host, site: JoinedSite, { peers }: Joining, force = false): Step {
+  return replication(host, site, peers, {
     id: 'ca-replication',
     title: `Replicate ${CA_SUFFIX} with ${site.supplier}, both ways over TLS`,
     suffix: CA_SUFFIX,
@@ -49,9 +50,8 @@ interface Replicated {
   force: boolean;
 }
 
-function replication(host: Host, site: JoinedSite, wanted: Replicated): Step {
+function replication(host: Host, site: JoinedSite, peers: Peers, wanted: Replicated): Step {
   const instance = directoryOf(site);
-  const peers = peersOf(host, site);
   return {
     id: wanted.id,
     title: wanted.title,
