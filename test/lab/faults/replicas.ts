@@ -209,7 +209,10 @@ function singles(struck: Struck): Fault[] {
   ];
 }
 
-/** The steps at which it matters whether the join secret is good still. */
+/**
+ * The steps at which it matters whether the join secret is good still. A run that ends at the first leaves its install
+ * token behind: an undo has nothing yet by which it could come to the peer.
+ */
 const WITH_SECRET = ['directory-certificate', 'domain-replication', CA];
 
 /** A join secret must stay good for another try, as long as it was not used to its end. */
@@ -218,7 +221,7 @@ function bySecret(): Fault[] {
   const undone = killThenUndo(REPLICA_STEPS, BY_SECRET);
   return [
     killChain('replica-secret-kill-resume', AROUND + 30 + 2 * whole(BY_SECRET), points, BY_SECRET),
-    ...undone.filter(({ name }) => WITH_SECRET.some((step) => name.includes(`/${step}/`))),
+    ...undone.filter(({ name }) => WITH_SECRET.slice(1).some((step) => name.includes(`/${step}/`))),
   ];
 }
 
