@@ -4,7 +4,7 @@ import { renderConfig } from '../host/configparser.ts';
 import { editFile, pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { isActive, stop } from '../host/services.ts';
+import { isAtRest, stop } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
 
@@ -186,7 +186,7 @@ export async function removeInstance(
 ): Promise<void> {
   const unit = instanceUnit(instance);
   // A server whose files are gone cannot be stopped by its own tool any more.
-  if (await isActive(host, unit)) await stop(host, unit);
+  if (!(await isAtRest(host, unit))) await stop(host, unit);
   if (await instanceExists(instance)) {
     await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 'dsctl', accept: [0, 1] });
   }
@@ -198,7 +198,7 @@ export async function removeInstance(
     if (withSelfSignedCa) await removeTree(SELF_SIGNED_CA);
   }
   await host.run('systemctl', ['reset-failed', unit], { accept: [0, 1] });
-  if (await isActive(host, unit)) {
+  if (!(await isAtRest(host, unit))) {
     throw failure(
       'directory-not-removed',
       `The directory instance ${instance.name} still runs after its removal.`,

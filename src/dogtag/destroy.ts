@@ -3,7 +3,7 @@ import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import { pathExists, presentPaths, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { isActive, stop } from '../host/services.ts';
+import { isAtRest, stop } from '../host/services.ts';
 import { instanceConfiguration, instancePins } from './nssdb.ts';
 
 /** The systemd unit of an instance. */
@@ -79,7 +79,7 @@ export async function destroyCa(host: Host, instance: string, onLine: (line: str
     });
   for (const path of await instanceRemains(instance)) await removeTree(path);
   await host.run('systemctl', ['reset-failed', instanceUnit(instance)], { accept: [0, 1] });
-  if (await isActive(host, instanceUnit(instance))) {
+  if (!(await isAtRest(host, instanceUnit(instance)))) {
     throw failure(
       'dogtag-not-removed',
       `${instanceUnit(instance)} still runs after its removal.`,

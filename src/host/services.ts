@@ -12,6 +12,12 @@ export async function isActive(host: Host, unit: string): Promise<boolean> {
   return exitCode === 0;
 }
 
+/** Whether the unit is down and stays so: one that was just told to start runs soon, though it is not up yet. */
+export async function isAtRest(host: Host, unit: string): Promise<boolean> {
+  const { stdout } = await host.run('systemctl', ['is-active', unit], { accept: [0, 1, 3, 4] });
+  return ['inactive', 'failed', 'unknown'].includes(stdout.trim());
+}
+
 /** Has systemd start the units at boot, and read the files of all units anew (systemctl(1), `enable`). @throws CapstanError `command-failed` */
 export async function enable(host: Host, ...units: string[]): Promise<void> {
   await host.run('systemctl', ['enable', '--quiet', ...units]);
