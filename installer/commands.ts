@@ -39,6 +39,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/status.ts'),
   },
   {
+    name: 'health',
+    summary: 'look for faults, each with a code and a remedy; for people and for monitoring',
+    load: () => import('./commands/health.ts'),
+  },
+  {
+    name: 'heartbeat',
+    summary: 'have the health looked at every few minutes, as metrics for Prometheus',
+    load: () => import('./commands/heartbeat.ts'),
+  },
+  {
     name: 'topology',
     summary: 'show and change which servers send their changes to which others',
     load: () => import('./commands/topology.ts'),

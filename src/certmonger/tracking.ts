@@ -42,6 +42,14 @@ export const MONITORING = 'MONITORING';
 const ENROLLING = /^(?:GENERATING_|NEED_|HAVE_|SUBMITTING|CA_)/;
 const POLL_MILLISECONDS = 200;
 
+/**
+ * Whether the token that certmonger names is the wanted one, undefined for the internal token: certmonger names that,
+ * when it names it, as NSS does.
+ */
+export function isOnToken(named: string | undefined, wanted: string | undefined): boolean {
+  return named === wanted || (wanted === undefined && /^NSS .*Certificate DB$/.test(named ?? ''));
+}
+
 /** Registers a CA helper under `nickname`, unless there is one. @returns the object path of the CA */
 export async function knownCa(certmonger: Certmonger, nickname: string, helper: string): Promise<string> {
   const existing = await findCa(certmonger, nickname);

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { CapstanError, failure } from '../errors.ts';
 import { longerHint } from '../host/deadlines.ts';
+import { endOfFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { SERVER_PROFILE } from './enroll.ts';
@@ -91,6 +92,33 @@ export async function checkSignature(host: Host, hostname: string, caCertificate
     );
   }
   return 'OCSP response signed and verified';
+}
+
+/** Bytes at the end of the log of the self tests in which those of the last start are. */
+const SELF_TESTS = 64 * 1024;
+
+/**
+ * How the self tests of the CA went when they ran last, as its own log tells.
+ * @throws CapstanError `ca-self-tests-failed`; an ENOENT where the CA never started
+ */
+export async function checkSelfTests(instance: string): Promise<string> {
+  const text = await endOfFile(`/var/log/pki/${instance}/ca/selftests.log`, SELF_TESTS);
+  const failed = failedSelfTests(text);
+  if (failed.length === 0) return 'passed';
+  throw failure(
+    'ca-self-tests-failed',
+    `The self tests of the CA failed when they ran last: ${failed.join('; ')}`,
+  );
+}
+
+/** What the last run of self tests in a log did not pass; see {@link checkSelfTests}. */
+export function failedSelfTests(text: string): string[] {
+  const begun = text.lastIndexOf('Initializing self test plugins');
+  return text
+    .slice(Math.max(0, begun))
+    .split('\n')
+    .filter((line) => /FAILED|failure/.test(line))
+    .map((line) => line.replace(/^.*?\](?: \[\d+\])+ /, '').trim());
 }
 
 /** Whether a program was ended at its deadline. */

@@ -28,7 +28,7 @@ export interface TokenPins {
  * @throws CapstanError `token-pin-missing` from `pin` when Dogtag keeps none for that token
  */
 export async function instancePins(instance: string): Promise<TokenPins> {
-  const file = `${instanceConfiguration(instance)}/password.conf`;
+  const file = passwordFile(instance);
   const lines = (await readFile(file, 'utf8')).split('\n');
   return {
     pin(token) {
@@ -43,6 +43,17 @@ export async function instancePins(instance: string): Promise<TokenPins> {
       return new Secret(line.slice(key.length + 1), `password of the token ${token ?? INTERNAL_TOKEN}`);
     },
   };
+}
+
+/** What an instance keeps passwords for, by the names in its `password.conf`: `internal`, `hardware-HSM`. */
+export async function pinNames(instance: string): Promise<string[]> {
+  const text = await readFile(passwordFile(instance), 'utf8');
+  return text.split('\n').flatMap((line) => (line.includes('=') ? [line.slice(0, line.indexOf('='))] : []));
+}
+
+/** Dogtag's own store of PINs. */
+export function passwordFile(instance: string): string {
+  return `${instanceConfiguration(instance)}/password.conf`;
 }
 
 /**
@@ -69,6 +80,33 @@ export async function privateKeys(
 export function parseKeyList(output: string): string[] {
   const lines = output.matchAll(/^<\s*\d+>\s+\w+\s+[0-9a-f]+\s+(?:[^:\n]*:)?(.*)$/gm);
   return [...lines].map(([, nickname]) => (nickname ?? '').trim());
+}
+
+/**
+ * Trust flags of the certificates in a token, by nickname. That a certificate has its key (`u`) shows only after a login.
+ * @param token undefined for the internal one
+ * @param pin with which certutil logs in to the token; the internal one tells without
+ * @throws CapstanError `command-failed`
+ */
+export async function trustFlags(
+  host: Host,
+  instance: string,
+  token?: { label: string; pin: Secret },
+): Promise<Record<string, string>> {
+  const list = async (more: readonly string[]) => {
+    const { stdout } = await host.run('certutil', ['-L', '-d', nssDatabase(instance), ...more]);
+    return parseTrust(stdout);
+  };
+  if (!token) return list([]);
+  return withPrivateFolder((folder) => list(['-h', token.label, '-f', folder.write('pin', token.pin)]));
+}
+
+/** The nicknames and trust flags in the output of `certutil -L`, without the token in front. */
+export function parseTrust(output: string): Record<string, string> {
+  const lines = output.matchAll(/^(\S.*\S)\s+([A-Za-z]*,[A-Za-z]*,[A-Za-z]*)\s*$/gm);
+  return Object.fromEntries(
+    [...lines].map(([, name = '', flags = '']) => [name.replace(/^[^:]*:/, ''), flags]),
+  );
 }
 
 /** A certificate of an instance's NSS database, PEM. @throws CapstanError `command-failed` */

@@ -105,3 +105,14 @@ export function caUser(
     groups: [...groups],
   };
 }
+
+/** The entry in which the CA keeps a certificate that it issued, with its `certStatus`. @param serial decimal */
+export function certificateStatusDn(serial: string): string {
+  return `cn=${serial},ou=certificateRepository,ou=ca,${CA_SUFFIX}`;
+}
+
+/** Where the entry of the CA itself is, and how it is told from those of lightweight CAs. */
+export const HOST_AUTHORITY = {
+  base: `ou=authorities,ou=ca,${CA_SUFFIX}`,
+  filter: '(&(objectClass=authority)(!(authorityParentID=*)))',
+} as const;

@@ -1,5 +1,4 @@
 /** The true cause of a step that failed: what a direct look shows comes before what logs say. */
-import { statfs } from 'node:fs/promises';
 import { directoryComplaint } from '../directory/cause.ts';
 import { withLocalDirectory } from '../directory/client.ts';
 import type { DirectoryInstance } from '../directory/instance.ts';
@@ -8,6 +7,7 @@ import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { type LogMark, logsSince, markLogs } from '../dogtag/log-mark.ts';
 import { CapstanError, failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
+import { roomOf } from '../host/facts.ts';
 import { presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { isActive } from '../host/services.ts';
@@ -27,7 +27,7 @@ export interface Patient {
 }
 
 /** Where the directory, Dogtag, their tools and Capstan itself write. */
-const WRITTEN = [
+export const WRITTEN = [
   ...['/var/lib/dirsrv', '/var/log/dirsrv', '/etc/dirsrv', '/var/lib/pki', '/var/log/pki', '/etc/pki'],
   ...['/var/lib/capstan', '/var/lib/certmonger', '/run', '/tmp', '/dev/shm', '/root'],
 ];
@@ -107,8 +107,8 @@ async function unmetNeed(
 async function requireRoom(): Promise<void> {
   const full: string[] = [];
   for (const folder of await presentPaths(WRITTEN)) {
-    const { bavail, bsize, files, ffree } = await statfs(folder);
-    if (bavail * bsize < FULL || (files > 0 && ffree === 0)) full.push(folder);
+    const { bytes, files } = await roomOf(folder);
+    if (bytes < FULL || files === 0) full.push(folder);
   }
   if (full.length === 0) return;
   throw refusal(

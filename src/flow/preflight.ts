@@ -1,4 +1,4 @@
-import { access, stat } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { withCertmonger } from '../certmonger/bus.ts';
 import { findCa, trackingRequests } from '../certmonger/tracking.ts';
@@ -16,6 +16,7 @@ import {
   requireSupported,
 } from '../dogtag/version.ts';
 import { PreflightError, refusal } from '../errors.ts';
+import { readClock } from '../host/clock.ts';
 import { addressesOf, freeBytes, memoryBytes, ownAddresses, portsInUse } from '../host/facts.ts';
 import { absentPaths, pathExists, presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
@@ -37,14 +38,12 @@ import { caDeployment } from './steps/authority.ts';
 import { CA_NICKNAME } from './steps/tracking.ts';
 
 const GIB = 1024 ** 3;
-/** Milliseconds; the difference of the time zones of two machines is less. */
-const DAY = 86_400_000;
 /** A Tomcat with a CA holds 0.7 GB, the directory 0.1 GB; measured with Dogtag 10.10.2. */
 const NEEDED_MEMORY = 1.5 * GIB;
 /** Databases, indexes and logs of a new CA take 0.12 GB; a year of logs and certificates more. */
 const NEEDED_DISK = 1 * GIB;
 /** Where the databases and logs of the directory and of Dogtag grow. */
-const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/var/log/pki'];
+export const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/var/log/pki'];
 /** Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
 const CA_PORTS = [8005, 8009, 8080, 8443];
 /** What a CA of Capstan's has beside its instance. */
@@ -179,7 +178,11 @@ async function checkPrograms(host: Host): Promise<undefined> {
   });
 }
 
-async function checkDirectoryVersion(host: Host): Promise<string> {
+/**
+ * The release of 389 Directory Server on this host.
+ * @throws CapstanError `directory-unsupported`, `directory-version-unknown`, `command-missing`
+ */
+export async function checkDirectoryVersion(host: Host): Promise<string> {
   // ns-slapd -v of 1.4.4 prints its version and ends with 1.
   const { stdout, stderr } = await host.run('ns-slapd', ['-v'], { accept: [0, 1] });
   const version = parseDirectoryVersion(`${stdout}\n${stderr}`);
@@ -187,12 +190,21 @@ async function checkDirectoryVersion(host: Host): Promise<string> {
   return formatVersion(version);
 }
 
-async function checkCertmonger(host: Host): Promise<string> {
+/**
+ * The release of certmonger on this host.
+ * @throws CapstanError `certmonger-unsupported`, `certmonger-version-unknown`, `command-missing`
+ */
+export async function checkCertmongerVersion(host: Host): Promise<string> {
   const { stdout, stderr } = await host.run('certmonger', ['-v'], { accept: [0, 1] });
   const version = parseCertmongerVersion(`${stdout}\n${stderr}`);
   requireSupported('certmonger', version);
-  await withCertmonger(host, trackingRequests);
   return formatVersion(version);
+}
+
+async function checkCertmonger(host: Host): Promise<string> {
+  const version = await checkCertmongerVersion(host);
+  await withCertmonger(host, trackingRequests);
+  return version;
 }
 
 async function checkTracking(host: Host): Promise<undefined> {
@@ -218,7 +230,8 @@ async function checkTracking(host: Host): Promise<undefined> {
   }
 }
 
-async function checkHostname(host: Host, hostname: string): Promise<string> {
+/** @throws CapstanError `hostname-unresolvable`, `hostname-elsewhere`, `hostname-loopback`, `resolver-failed` */
+export async function checkHostname(host: Host, hostname: string): Promise<string> {
   const addresses = await addressesOf(host, hostname);
   if (addresses.length === 0) {
     throw refusal(
@@ -315,21 +328,17 @@ export async function nearestFolder(folder: string): Promise<string> {
   return (await pathExists(folder)) ? folder : nearestFolder(dirname(folder));
 }
 
-/** A clock before the birth of this very program is wrong, and every certificate would be too. */
+/** @throws CapstanError `clock-not-set` */
 async function checkClock(host: Host): Promise<string> {
-  const { mtime } = await stat(new URL(import.meta.url));
-  const now = new Date();
-  if (now.getTime() < mtime.getTime() - DAY) {
+  const { now, beforeProgram, synchronised } = await readClock(host);
+  if (beforeProgram) {
     throw refusal(
       'clock-not-set',
       `The clock says ${now.toISOString()}, which is before this version of Capstan was made.`,
       'Set the clock, best from a time server.',
     );
   }
-  const { stdout } = await host.run('timedatectl', ['show', '--property=NTPSynchronized', '--value'], {
-    accept: [0, 1],
-  });
-  return `${now.toISOString()}, ${stdout.trim() === 'yes' ? 'synchronised' : 'not synchronised with a time server'}`;
+  return `${now.toISOString()}, ${synchronised ? 'synchronised' : 'not synchronised with a time server'}`;
 }
 
 async function checkSystemDatabase(): Promise<string> {

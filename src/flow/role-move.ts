@@ -4,20 +4,14 @@ import { withLocalDirectory } from '../directory/client.ts';
 import { type ServerEntry, setMark } from '../directory/masters.ts';
 import { agentCredentials } from '../dogtag/agent.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
-import {
-  CRL_DN,
-  type CrlFacts,
-  crlGeneration,
-  generateCrl,
-  readCrl,
-  setCrlGeneration,
-} from '../dogtag/crl.ts';
+import { CRL_DN, type CrlFacts, crlGeneration, generateCrl, setCrlGeneration } from '../dogtag/crl.ts';
 import { stopInstance } from '../dogtag/destroy.ts';
 import { CapstanError, failure, isInterruption, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { pause, within } from '../host/wait.ts';
 import { quoted } from '../names/quoted.ts';
 import type { Listener } from '../plan/step.ts';
+import { lastCrl } from './crl-look.ts';
 import { requireHsm, restoreCa } from './recovery.ts';
 import { caOf, type Duty, holders, MARKS, type Roles, readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, installedServer, type Report, type Site } from './site.ts';
@@ -238,15 +232,8 @@ async function freshCrl(host: Host, site: Site): Promise<CrlFacts> {
   await within(host, 'startup', `the CA at ${site.hostname} to generate a CRL`, async (signal) => {
     while (!signal.aborted && !(await generateCrl(host, ca))) await pause(host, BETWEEN_LOOKS, 'the CRL');
   });
-  const [entry] = await withLocalDirectory(host, directoryOf(site), (directory) =>
-    directory.search(CRL_DN, {
-      scope: 'base',
-      attributes: ['certificateRevocationList'],
-      explicitBufferAttributes: ['certificateRevocationList'],
-    }),
-  );
-  const [der] = entry?.bytes('certificateRevocationList') ?? [];
-  if (der) return readCrl(host, der, CA_FILE);
+  const crl = await withLocalDirectory(host, directoryOf(site), (directory) => lastCrl(host, directory));
+  if (crl) return crl;
   throw failure('crl-not-generated', `There is no CRL in ${CRL_DN}.`);
 }
 

@@ -86,7 +86,7 @@ function recordProblem(servers: readonly ServerEntry[], duty: Duty): Roles['prob
 }
 
 /** Where the CA of this host does other than what is recorded: in the middle of a move, or back after one. */
-function crlProblem(
+export function crlProblem(
   hostname: string,
   servers: readonly ServerEntry[],
   crlHere: CrlGeneration | undefined,

@@ -1,23 +1,21 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { withCertmonger } from '../certmonger/bus.ts';
-import { MONITORING, type TrackingRequest, trackingRequests } from '../certmonger/tracking.ts';
+import { isOnToken, MONITORING, type TrackingRequest, trackingRequests } from '../certmonger/tracking.ts';
 import { verifyDirectoryCertificate } from '../directory/certificate.ts';
 import { withLocalDirectory } from '../directory/client.ts';
-import { instanceUnit as directoryUnit } from '../directory/instance.ts';
 import { formatHsmRecord, type HsmRecord, readHsmRecord } from '../directory/record.ts';
 import { agentCredentials } from '../dogtag/agent.ts';
-import { CA_CERTIFICATES, INSTANCE, type SystemCertificate } from '../dogtag/certificates.ts';
-import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
+import { CA_CERTIFICATES, type SystemCertificate } from '../dogtag/certificates.ts';
 import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
-import { FEED_KEEPER, hasFeedKeeper } from './feed-keeper.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
+import { serverUnits } from './units.ts';
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -119,14 +117,9 @@ async function token(host: Host, site: Site): Promise<Finding[]> {
 }
 
 async function services(host: Host, site: Site, hasCa: boolean): Promise<Finding[]> {
-  const units: [unit: string, bootUnit: string][] = [
-    [directoryUnit(directoryOf(site)), directoryUnit(directoryOf(site))],
-    ...(hasCa ? [[dogtagUnit(INSTANCE), 'pki-tomcatd.target'] as [string, string]] : []),
-    ['certmonger.service', 'certmonger.service'],
-    ...((await hasFeedKeeper()) ? [[FEED_KEEPER, FEED_KEEPER] as [string, string]] : []),
-  ];
+  const units = await serverUnits(site, hasCa);
   return Promise.all(
-    units.map(async ([unit, bootUnit]) => {
+    units.map(async ({ unit, bootUnit }) => {
       const [active, enabled] = await Promise.all([isActive(host, unit), isEnabled(host, bootUnit)]);
       const detail = `${active ? 'active' : 'not active'}, ${enabled ? 'starts at boot' : 'does not start at boot'}`;
       return { area: 'service', name: unit, well: active && enabled, detail } as const;
@@ -210,7 +203,7 @@ function certificateFinding(
   const problems = [
     ...(request.status === MONITORING ? [] : [`tracking is ${request.status}`]),
     ...(request.caError ? [`last renewal failed: ${request.caError}`] : []),
-    ...(sameToken(request.keyToken, token) && sameToken(request.certToken, token)
+    ...(isOnToken(request.keyToken, token) && isOnToken(request.certToken, token)
       ? []
       : [`tracked on the token ${request.keyToken ?? 'internal'}`]),
     ...(daysLeft(request.expires) < EXPIRY_DAYS ? [`expires in ${daysLeft(request.expires)} days`] : []),
@@ -231,11 +224,6 @@ function lasting(expires: Date): string {
   if (days < EXPIRY_DAYS)
     throw new Error(`the certificate expires in ${days} days and is not renewed by itself`);
   return `expires ${expires.toISOString().slice(0, 10)}`;
-}
-
-/** certmonger names the internal token, when it names it, as NSS does. */
-function sameToken(named: string | undefined, wanted: string | undefined): boolean {
-  return named === wanted || (wanted === undefined && /^NSS .*Certificate DB$/.test(named ?? ''));
 }
 
 function daysLeft(expires: Date | undefined): number {

@@ -10,6 +10,7 @@ import { runChecks, undoSteps } from '../plan/run.ts';
 import type { Check, Listener, Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { caAddSteps } from './ca-add.ts';
+import { removeHeartbeat } from './heartbeat.ts';
 import { leaveCluster, leavingCheck } from './leave.ts';
 import { type ReplicaSite, replicaSteps } from './replica.ts';
 import { serverSteps } from './server.ts';
@@ -60,6 +61,8 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   if (finished && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
   if (hasObjects && options.token === 'purge') await runChecks([sharedKeysCheck(host, site)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
+  // It would tell of a server that is being removed.
+  if (whole) await removeHeartbeat(host);
   if (finished) await leave(host, site, options);
   // Who could be told was told by that; the server that was joined may be gone since.
   const force = options.force || finished;

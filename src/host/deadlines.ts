@@ -52,6 +52,8 @@ export const DEADLINES = {
   monitoring: { seconds: 300, what: 'certmonger, until it watches a certificate' },
   // 0.3 s. Network HSMs answer within seconds; one that fails over to another needs tens of them.
   token: { seconds: 60, what: 'one call into the PKCS#11 library of the token' },
+  // 1.2 s for the slowest of them. All are made at the same time.
+  health: { seconds: 15, what: 'one of the looks of "capstan health"' },
 } as const satisfies Readonly<Record<string, Deadline>>;
 
 /** The name of a kind of work that has a deadline. */

@@ -8,10 +8,30 @@ export function memoryBytes(): number {
   return totalmem();
 }
 
+/** What is left on a file system. */
+export interface Room {
+  /** For root's use. */
+  bytes: number;
+  /** Files that can still be made; undefined where the file system does not count them. */
+  files: number | undefined;
+}
+
+/** What is left on the file system that holds `path`. */
+export async function roomOf(path: string): Promise<Room> {
+  const { bavail, bsize, files, ffree } = await statfs(path);
+  return { bytes: bavail * bsize, files: files > 0 ? ffree : undefined };
+}
+
 /** Bytes that are free for root's use on the file system that holds `path`. */
 export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
+  return (await roomOf(path)).bytes;
+}
+
+/** Bytes of memory that programs can have without swapping (proc(5), MemAvailable). */
+export async function availableMemory(): Promise<number> {
+  const [, kib] = /^MemAvailable:\s+(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8')) ?? [];
+  if (kib === undefined) throw new Error('/proc/meminfo does not tell MemAvailable.');
+  return Number(kib) * 1024;
 }
 
 /** The TCP ports of `wanted` that something listens on already (proc(5), /proc/net/tcp; state 0A is LISTEN). */

@@ -18,6 +18,12 @@ export async function isAtRest(host: Host, unit: string): Promise<boolean> {
   return ['inactive', 'failed', 'unknown'].includes(stdout.trim());
 }
 
+/** The units that must have started before the unit does, where they start at all (systemd.unit(5), `After`). */
+export async function startsAfter(host: Host, unit: string): Promise<string[]> {
+  const { stdout } = await host.run('systemctl', ['show', '--property=After', '--value', unit]);
+  return stdout.split(/\s+/).filter(Boolean);
+}
+
 /** Has systemd start the units at boot, and read the files of all units anew (systemctl(1), `enable`). @throws CapstanError `command-failed` */
 export async function enable(host: Host, ...units: string[]): Promise<void> {
   await host.run('systemctl', ['enable', '--quiet', ...units]);

@@ -8,6 +8,8 @@
  *   SHIM_NARROW    "mechanism maxKeySize" (hex, decimal)
  *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList or C_FindObjects: the function that never returns
  *   SHIM_LOGIN_RV  what C_Login returns instead of trying, hex
+ *   SHIM_EXPORTS   set: every key says that it can be extracted
+ *   SHIM_FORGES    set: every signature has a wrong bit
  *   SHIM_MAKER     what the library calls its manufacturer, as one in between does
  */
 #include <dlfcn.h>
@@ -89,6 +91,21 @@ static CK_RV find_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE_PTR found,
   return real->C_FindObjects(session, found, max, count);
 }
 
+static CK_RV attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR list, CK_ULONG count) {
+  CK_RV rv = real->C_GetAttributeValue(session, object, list, count);
+  if (rv != CKR_OK || !getenv("SHIM_EXPORTS")) return rv;
+  for (CK_ULONG i = 0; i < count; i++)
+    if (list[i].type == CKA_EXTRACTABLE && list[i].pValue && list[i].ulValueLen == sizeof(CK_BBOOL))
+      *(CK_BBOOL *)list[i].pValue = CK_TRUE;
+  return rv;
+}
+
+static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG length, CK_BYTE_PTR signature, CK_ULONG_PTR size) {
+  CK_RV rv = real->C_Sign(session, data, length, signature, size);
+  if (rv == CKR_OK && signature && getenv("SHIM_FORGES")) signature[*size - 1] ^= 1;
+  return rv;
+}
+
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   void *library = dlopen(getenv("SHIM_LIBRARY"), RTLD_NOW | RTLD_LOCAL);
   CK_C_GetFunctionList get = library ? (CK_C_GetFunctionList)dlsym(library, "C_GetFunctionList") : NULL;
@@ -100,6 +117,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   functions.C_GetMechanismList = mechanism_list;
   functions.C_GetMechanismInfo = mechanism_info;
   functions.C_FindObjects = find_objects;
+  functions.C_GetAttributeValue = attribute_value;
+  functions.C_Sign = sign;
   *list = &functions;
   return CKR_OK;
 }

@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import type { RoleEntry } from '../../../src/directory/masters.ts';
+import { isNewer } from '../../../src/health/checks/server.ts';
+import type { Facts, ServerFacts } from '../../../src/health/facts.ts';
+import { found } from './facts.ts';
+
+const server: ServerFacts = {
+  hostname: 'ca1.example.test',
+  realm: 'EXAMPLE.TEST',
+  suffix: 'dc=example,dc=test',
+  subject: 'CN=ca1.example.test,O=EXAMPLE.TEST',
+  instance: 'EXAMPLE-TEST',
+  hasCa: true,
+  joined: false,
+  token: { label: 'HSM', libraryPath: '/usr/lib/hsm.so' },
+  certificates: [],
+  unfinished: undefined,
+  flow: 'server-install',
+  capstan: { journal: '1.2.0', now: '1.2.0' },
+};
+
+const CA: RoleEntry = {
+  name: 'CA',
+  enabled: true,
+  renewalMaster: true,
+  crlGenerator: true,
+  tokenSerial: '1',
+};
+
+const directory: Facts['directory'] = {
+  record: { tokenName: 'HSM', libraryPath: '/usr/lib/hsm.so' },
+  recordProblem: undefined,
+  servers: [{ hostname: 'ca1.example.test', roles: [CA] }],
+  usnPlugin: true,
+  publishedCas: [],
+  identity: 'cn=ca1.example.test, o=example.test',
+  isManager: true,
+  conflicts: [],
+  replicas: [],
+  agreements: [],
+  senders: [],
+  letIn: [],
+};
+
+const withCa = (changes: Partial<RoleEntry>) => ({
+  ...directory,
+  servers: [{ hostname: 'CA1.example.test', roles: [{ ...CA, ...changes }] }],
+});
+
+describe('releases', () => {
+  test.each([
+    ['1.2.0', '1.2.0', false],
+    ['1.10.0', '1.9.9', true],
+    ['1.2.0', '1.10.0', false],
+    ['2.0', '1.9.9', true],
+    ['unknown', '1.0.0', false],
+  ])('%s is newer than %s: %s', (one, other, expected) => {
+    expect(isNewer(one, other)).toBe(expected);
+  });
+});
+
+describe('the record', () => {
+  test('may name another library on a server that joined, and no other token', () => {
+    const other = { ...directory, record: { tokenName: 'HSM', libraryPath: '/opt/hsm.so' } };
+    expect(found('hsm-record-differs', { server, directory })).toEqual([]);
+    expect(found('hsm-record-differs', { server: { ...server, joined: true }, directory: other })).toEqual(
+      [],
+    );
+    expect(found('hsm-record-differs', { server, directory: other })).toEqual([
+      'The HSM record is HSM;/opt/hsm.so; this server was installed with HSM;/usr/lib/hsm.so.',
+    ]);
+    const token = { label: 'OTHER', libraryPath: '/opt/hsm.so' };
+    expect(
+      found('hsm-record-differs', { server: { ...server, joined: true, token }, directory: other }),
+    ).toHaveLength(1);
+  });
+
+  test('a server is known by its subject, however that is written', () => {
+    expect(found('identity-unknown', { server, directory })).toEqual([]);
+    expect(
+      found('identity-unknown', { server, directory: { ...directory, identity: 'CN=ca2,O=X' } }),
+    ).toHaveLength(1);
+    expect(found('identity-unknown', { server, directory: { ...directory, isManager: false } })).toHaveLength(
+      1,
+    );
+  });
+});
+
+describe('roles', () => {
+  test('one server has each of those that are for one', () => {
+    const two = [...directory.servers, { hostname: 'ca2.example.test', roles: [CA] }];
+    expect(found('renewal-master', { directory })).toEqual([]);
+    expect(found('renewal-master', { directory: withCa({ renewalMaster: false }) })).toEqual([
+      'By the record no server has the role renewal-master.',
+    ]);
+    expect(found('crl-generator', { directory: { ...directory, servers: two } })).toEqual([
+      'By the record several servers have (ca1.example.test, ca2.example.test) the role crl-generator.',
+    ]);
+    expect(
+      found('renewal-master', { directory: { ...directory, servers: [{ hostname: 'a', roles: [] }] } }),
+    ).toEqual([]);
+  });
+
+  test('what is recorded is what there is', () => {
+    expect(found('role-differs', { server, directory: withCa({}) })).toEqual([]);
+    expect(found('role-differs', { server, directory: withCa({ enabled: false }) })).toHaveLength(1);
+    expect(found('role-differs', { server: { ...server, hasCa: false }, directory })).toEqual([
+      'ca1.example.test is recorded with a CA, and has none.',
+    ]);
+    expect(found('server-unrecorded', { server, directory: { ...directory, servers: [] } })).toHaveLength(1);
+  });
+});
+
+describe('replication', () => {
+  const replicas = (url: string): Facts['directory']['replicas'] => [
+    { suffix: 'o=ipaca', id: 3, ruv: { generation: 'x', elements: [{ id: 7, url }] } },
+  ];
+
+  test('a replica of a server that is gone is left over; one that does not say where it is, is not judged', () => {
+    const left = (url: string) =>
+      found('ruv-leftover', { directory: { ...directory, replicas: replicas(url) } });
+    expect(left('ldap://CA1.example.test:389')).toEqual([]);
+    expect(left('')).toEqual([]);
+    expect(left('ldap://ca9.example.test:389')).toEqual([
+      '7 o=ipaca: The directory still keeps account of the replica 7 of o=ipaca, on ca9.example.test, which is no server of the cluster.',
+    ]);
+  });
+
+  test('feeds are told by their state', () => {
+    const feed = (state: string) => ({
+      suffix: 'o=ipaca',
+      sender: 'a',
+      receiver: 'b',
+      state,
+      well: false,
+      detail: 'it is so',
+    });
+    const cluster = { servers: [], parts: [], feeds: ['well', 'sending', 'behind', 'disabled'].map(feed) };
+    expect(found('feed-behind', { cluster })).toEqual([
+      'a -> b o=ipaca: The feed of o=ipaca from a to b: it is so.',
+    ]);
+    expect(found('feed-disabled', { cluster })).toHaveLength(1);
+    expect(found('feed-failing', { cluster })).toEqual([]);
+  });
+});
+
+describe('the PIN', () => {
+  const token = {
+    label: 'HSM',
+    userPinInitialised: true,
+    pinCountLow: false,
+    pinFinalTry: false,
+    pinLocked: false,
+    pinToBeChanged: false,
+  } as Facts['hsm']['token'];
+  test.each([
+    [{}, []],
+    [{ pinCountLow: true }, ['The PIN of the token HSM was given wrongly since the last good login.']],
+    [
+      { pinCountLow: true, pinFinalTry: true },
+      ['The PIN of the token HSM has one try left before it locks.'],
+    ],
+    [{ pinLocked: true, pinFinalTry: true }, ['The PIN of the token HSM is locked.']],
+    [{ pinToBeChanged: true }, ['The PIN of the token HSM must be changed before it is used.']],
+    [{ userPinInitialised: false }, ['The PIN of the token HSM was never set.']],
+  ])('%o', (changes, expected) => {
+    expect(found('hsm-pin-tries', { hsm: { token: { ...token, ...changes }, certificates: [] } })).toEqual(
+      expected,
+    );
+  });
+});
