@@ -41,7 +41,6 @@ export async function startHeartbeat(host: Host, { minutes, file }: HeartbeatReq
   await forgetOtherFile(metrics);
   await writeFileAtomically(SERVICE_FILE, serviceText(metrics));
   await writeFileAtomically(TIMER_FILE, timerText(minutes));
-  await host.run('systemctl', ['daemon-reload']);
   await enable(host, HEARTBEAT.timer);
   await restart(host, HEARTBEAT.timer);
   await start(host, HEARTBEAT.service);

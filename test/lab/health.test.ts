@@ -4,8 +4,15 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { carry, firstServer, joinWords, succeeds } from './cluster/hosts.ts';
-import { KEY_FAULTS, TRACKING_FAULTS, TRUST_FAULTS } from './health/costly.ts';
+import {
+  GLASSES_FAULTS,
+  KEY_FAULTS,
+  RESTART_FAULTS,
+  TRACKING_FAULTS,
+  TRUST_FAULTS,
+} from './health/costly.ts';
 import { codesOf, faultTests, findings, type MadeFault } from './health/fault.ts';
+import { FORGED_FAULTS } from './health/forged.ts';
 import {
   CA_FAULTS,
   CERTIFICATE_FAULTS,
@@ -47,12 +54,13 @@ describe('a fault is found by its check alone', () => {
     ['ca', CA_FAULTS],
     ['directory', DIRECTORY_FAULTS],
     ['role', ROLE_FAULTS],
-    ['certificate', CERTIFICATE_FAULTS],
+    ['certificate', [...CERTIFICATE_FAULTS, ...FORGED_FAULTS]],
     ['trust', TRUST_FAULTS],
     ['tracking', TRACKING_FAULTS],
-    ['hsm', [...HSM_FAULTS, ...KEY_FAULTS]],
+    ['hsm', [...HSM_FAULTS, ...KEY_FAULTS, ...GLASSES_FAULTS]],
     ['file', FILE_FAULTS],
     ['replication', REPLICATION_FAULTS],
+    ['restart', RESTART_FAULTS],
   ];
   for (const [name, faults] of tables) describe(name, () => faultTests(faults, () => anyway));
 });

@@ -1,4 +1,5 @@
 /** Faults of the token's objects, of trust, of certmonger's requests, and those that need a restart to be made or mended. */
+import { putModule } from '../support.ts';
 import type { MadeFault } from './fault.ts';
 
 /** Finds the file of a private key on the token, and moves it away. */
@@ -12,7 +13,7 @@ test -e /run/hidden-key`;
 const SHOW_KEY = 'cp -p /run/hidden-key $(cat /run/hidden-name); rm /run/hidden-key';
 
 /** Writes into certmonger's file of a request while it is down. */
-function request(id: string, expression: string): Pick<MadeFault, 'make' | 'mend'> {
+function request(id: string, expression: string): { make: string; mend: string } {
   return {
     make: `systemctl stop certmonger; f=$(grep -l '^id=${id}$' /var/lib/certmonger/requests/*); echo $f > /run/request; keep $f; sed -i -e '${expression}' $f; systemctl start certmonger`,
     mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
@@ -36,6 +37,39 @@ export const KEY_FAULTS: readonly MadeFault[] = [
   },
 ];
 
+/** A library that tells other things of the token than it is, in the place of the real one. */
+export function glassesFault(
+  codes: MadeFault['codes'],
+  settings: Record<string, string>,
+  says?: RegExp,
+): MadeFault {
+  return {
+    codes,
+    ...(says && { says }),
+    async make() {
+      const real = '/usr/local/lib/real-token.so';
+      const path = await putModule('ca1', 'glasses.so', {
+        source: 'shim',
+        settings: { SHIM_LIBRARY: real, ...settings },
+      });
+      return `cp -L $M ${real}; mount --bind ${path} $M`;
+    },
+    mend: 'umount $M',
+  };
+}
+
+/** Flags of CK_TOKEN_INFO (PKCS#11 v2.40, table 6). */
+const FLAGS = { finalTry: '20000', locked: '40000', toBeChanged: '80000' };
+
+export const GLASSES_FAULTS: readonly MadeFault[] = [
+  glassesFault('hsm-pin-tries', { SHIM_FLAGS: FLAGS.finalTry }, /one try left/),
+  glassesFault('hsm-pin-tries', { SHIM_FLAGS: FLAGS.locked }, /is locked/),
+  glassesFault('hsm-pin-tries', { SHIM_FLAGS: FLAGS.toBeChanged }, /must be changed/),
+  glassesFault('hsm-sessions-few', { SHIM_SESSIONS: '4 3 4 3' }, /1 sessions left/),
+  glassesFault('hsm-key-unprotected', { SHIM_EXPORTS: '1' }, /can be extracted/),
+  glassesFault('hsm-key-differs', { SHIM_FORGES: '1' }, /does not verify what the token signs/),
+];
+
 export const TRACKING_FAULTS: readonly MadeFault[] = [
   {
     codes: 'certmonger-unreachable',
@@ -55,8 +89,65 @@ export const TRACKING_FAULTS: readonly MadeFault[] = [
     mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
   },
   {
+    // The same certificate in a database of its own: a request that is well, in the wrong token.
+    codes: 'tracking-token-differs',
+    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > /run/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger
+mkdir /root/other; certutil -N --empty-password -d /root/other; head -c 64 /dev/urandom > /run/noise
+certutil -S -d /root/other -n 'subsystemCert cert-pki-ca' -s CN=other -x -t u,u,u -v 12 -z /run/noise >/dev/null 2>&1
+getcert start-tracking -d /root/other -n 'subsystemCert cert-pki-ca' -I capstan-subsystem -c capstan -w >/dev/null`,
+    mend: 'getcert stop-tracking -i capstan-subsystem >/dev/null; systemctl stop certmonger; rm -r /root/other; give $(cat /run/request); systemctl start certmonger',
+  },
+  {
     codes: 'tracking-ca-missing',
     make: `f=$(grep -l '^id=capstan$' /var/lib/certmonger/cas/*); echo $f > /run/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
     mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
+  },
+];
+
+const AGAIN = 'capstan restart --output json >/dev/null';
+
+/** These need Dogtag or a directory to be started anew, which takes half a minute. */
+export const RESTART_FAULTS: readonly MadeFault[] = [
+  {
+    codes: 'service-stopped',
+    says: /^dirsrv@EXAMPLE-TEST\.service is not active\.$/,
+    make: 'systemctl stop dirsrv@EXAMPLE-TEST',
+    mend: 'systemctl start dirsrv@EXAMPLE-TEST',
+  },
+  {
+    codes: 'directory-certificate',
+    make: `ldap <<END
+dn: cn=RSA,cn=encryption,cn=config
+changetype: modify
+replace: nsSSLPersonalitySSL
+nsSSLPersonalitySSL: Server-Cert
+END
+systemctl restart dirsrv@EXAMPLE-TEST`,
+    mend: `ldap <<END
+dn: cn=RSA,cn=encryption,cn=config
+changetype: modify
+replace: nsSSLPersonalitySSL
+nsSSLPersonalitySSL: Server-Cert cert-389-ds
+END
+systemctl restart dirsrv@EXAMPLE-TEST`,
+  },
+  {
+    codes: 'ca-disabled',
+    make: 'pki-server subsystem-disable -i pki-tomcat ca >/dev/null',
+    mend: AGAIN,
+  },
+  {
+    codes: 'service-stopped',
+    says: /^pki-tomcatd@pki-tomcat\.service is not active\.$/,
+    make: 'systemctl stop pki-tomcatd@pki-tomcat',
+    mend: AGAIN,
+  },
+  {
+    // Dogtag has tried its key while it was away, and does not get over that.
+    codes: 'ca-signature',
+    make: `set -- ocspSigningCert; ${HIDE_KEY}
+curl -sf -o /dev/null http://ca1.example.test:8080/ca/ocsp || true; capstan status >/dev/null || true
+${SHOW_KEY}`,
+    mend: AGAIN,
   },
 ];

@@ -8,7 +8,7 @@ export interface MadeFault {
   codes: string | readonly string[];
   /** What one of the messages says. */
   says?: RegExp;
-  make: string;
+  make: string | (() => Promise<string>);
   mend: string;
   /** Where it is made; ca1 unless told. */
   on?: 'ca1' | 'ca2';
@@ -66,7 +66,7 @@ export function faultTests(faults: readonly MadeFault[], anyway: () => readonly 
   for (const { codes, says, make, mend, on = 'ca1', patience = 15 } of faults) {
     const wanted = [codes].flat();
     test(wanted.join(', '), async () => {
-      await script(on, make);
+      await script(on, typeof make === 'string' ? make : await make());
       let found: Finding[];
       try {
         found = await findings('ca1', ['--deadline', `health=${patience}`]);

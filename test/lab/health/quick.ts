@@ -2,26 +2,26 @@
 import type { MadeFault } from './fault.ts';
 
 /** A line of CS.cfg, changed. */
-function setting(expression: string): Pick<MadeFault, 'make' | 'mend'> {
+function setting(expression: string): { make: string; mend: string } {
   return { make: `keep $C; sed -i '${expression}' $C`, mend: 'give $C' };
 }
 
 /** An attribute of an entry, set to another value and back. */
-function attribute(dn: string, name: string, value: string): Pick<MadeFault, 'make' | 'mend'> {
+function attribute(dn: string, name: string, value: string): { make: string; mend: string } {
   const set = (to: string) =>
     `ldap <<END\ndn: ${dn}\nchangetype: modify\nreplace: ${name}\n${name}: ${to}\nEND`;
   return { make: `value "${dn}" ${name} > /run/old\n${set(value)}`, mend: set('$(cat /run/old)') };
 }
 
 /** A value that an attribute loses, and gets again. */
-function lost(dn: string, name: string, value: string): Pick<MadeFault, 'make' | 'mend'> {
+function lost(dn: string, name: string, value: string): { make: string; mend: string } {
   const change = (verb: string) =>
     `ldap <<END\ndn: ${dn}\nchangetype: modify\n${verb}: ${name}\n${name}: ${value}\nEND`;
   return { make: change('delete'), mend: change('add') };
 }
 
 /** A file that is not there for a moment. */
-function away(path: string): Pick<MadeFault, 'make' | 'mend'> {
+function away(path: string): { make: string; mend: string } {
   return { make: `mv ${path} ${path}.away`, mend: `mv ${path}.away ${path}` };
 }
 
