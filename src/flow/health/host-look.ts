@@ -69,6 +69,9 @@ const PRIVATE = { forbidden: 0o077, needed: 0 };
 const GROUP = { forbidden: 0o007, needed: 0 };
 const PUBLIC = { forbidden: 0o022, needed: 0o444 };
 
+/** certmonger's tracking requests, each with a PIN. */
+const REQUESTS = '/var/lib/certmonger/requests';
+
 /** The files of a server that hold secrets, or that others need: those that are there. */
 export async function fileStates(host: Host, site: Site, hasCa: boolean): Promise<FileFacts[]> {
   const directory = instanceFolder(directoryOf(site));
@@ -80,7 +83,7 @@ export async function fileStates(host: Host, site: Site, hasCa: boolean): Promis
     `${database}/cert9.db`,
   ];
   const ofDirectory = ['pwdfile.txt', 'pin.txt', 'key4.db', 'dse.ldif'].map((name) => `${directory}/${name}`);
-  const ofRoot = [...JOURNALS, AGENT_KEY, AGENT_PKCS12, '/var/lib/certmonger/requests'];
+  const ofRoot = [...JOURNALS, AGENT_KEY, AGENT_PKCS12, ...(await filesIn(REQUESTS))];
   // The instance's folder belongs to the account that the directory runs as.
   const directoryUser = await ownerOf(host, directory);
   const wanted = [
@@ -99,6 +102,10 @@ export async function fileStates(host: Host, site: Site, hasCa: boolean): Promis
         return { ...one, mode: mode & 0o7777, owner: names.get(uid) ?? String(uid) };
       }),
   );
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).map((name) => `${folder}/${name}`);
 }
 
 async function ownerNames(host: Host, users: readonly string[]): Promise<Map<number, string>> {

@@ -5,6 +5,7 @@ import { INSTANCE } from '../../dogtag/certificates.ts';
 import type { DogtagConfiguration } from '../../dogtag/configuration.ts';
 import { instancePins, passwordFile, trustFlags } from '../../dogtag/nssdb.ts';
 import { CapstanError, failure } from '../../errors.ts';
+import { isIssuedBy } from '../../health/checks/certificates.ts';
 import type { HsmFacts, HsmLogin, KeyLook, ServerFacts } from '../../health/facts.ts';
 import { removeFile, writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
@@ -45,19 +46,15 @@ export async function loggedIn(
   caCertificate: string,
 ): Promise<HsmLogin> {
   await requireUntried();
+  const ca = new X509Certificate(caCertificate);
   const pin = (await instancePins(INSTANCE)).pin(token.label);
   const wanted = new Set(certificates.filter((one) => one.token === 'hsm').map(({ nickname }) => nickname));
   const sought = configuration.certificates
-    .filter(({ nickname }) => wanted.has(nickname))
+    .filter(({ nickname, certificate }) => wanted.has(nickname) && isIssuedBy(ca, certificate))
     .map(({ nickname, certificate }) => ({ nickname, certificate: Buffer.from(certificate, 'base64') }));
   try {
     const keys = await onToken(host, token, pin, async (module, slot) =>
-      withWeaknesses(
-        module,
-        slot,
-        await lookForKeys(module, slot, sought, new X509Certificate(caCertificate)),
-        sought,
-      ),
+      withWeaknesses(module, slot, await lookForKeys(module, slot, sought, ca), sought),
     );
     return { keys };
   } catch (error) {

@@ -118,7 +118,7 @@ function directoryReaders(siteOf: SiteOf): Pick<Readers, 'directory' | 'ldaps' |
       },
     }),
     caData: reader({
-      needs: ['server', 'directory', 'configuration'],
+      needs: ['server', 'directory', 'configuration', 'caFile'],
       async read(host, { configuration }) {
         const serials = configuration.certificates.flatMap(({ certificate }) => serialIn(certificate));
         return caData(host, await siteOf(), serials);

@@ -243,7 +243,8 @@ function certificateIn(der: string): X509Certificate {
   return new X509Certificate(Buffer.from(der, 'base64'));
 }
 
-function isIssuedBy(ca: X509Certificate, der: string): boolean {
+/** Whether the CA issued a certificate (DER in base64); what is no certificate was not. */
+export function isIssuedBy(ca: X509Certificate, der: string): boolean {
   try {
     const certificate = certificateIn(der);
     return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);

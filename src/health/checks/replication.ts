@@ -1,7 +1,7 @@
 import { agreementDn } from '../../directory/agreement.ts';
 import { senderDn } from '../../directory/replication.ts';
 import { type CheckFacts, type Fault, type HealthCheck, judgement } from '../check.ts';
-import type { DirectoryFacts } from '../facts.ts';
+import type { ClusterFacts, DirectoryFacts } from '../facts.ts';
 
 /** How the servers feed each other, seen from this one, and what is left of those that are gone. */
 export const REPLICATION_CHECKS: readonly HealthCheck[] = [
@@ -120,6 +120,12 @@ export const REPLICATION_CHECKS: readonly HealthCheck[] = [
   }),
 ];
 
+/** The feeds between servers that answer: those of one that is silent are that one's trouble. */
+function feedsAmong({ servers, feeds }: ClusterFacts): ClusterFacts['feeds'] {
+  const silent = servers.filter(({ problem }) => problem !== undefined).map(({ hostname }) => hostname);
+  return feeds.filter(({ sender, receiver }) => !silent.includes(sender) && !silent.includes(receiver));
+}
+
 /** A check of the feeds that are in one of some states. */
 function feed(
   code: string,
@@ -131,7 +137,7 @@ function feed(
     ...{ code, area: 'replication', severity, holds, remedy },
     needs: ['cluster'],
     look: ({ cluster }) =>
-      cluster.feeds
+      feedsAmong(cluster)
         .filter(({ state }) => states.includes(state))
         .map(({ suffix, sender, receiver, detail }) => ({
           key: `${sender} -> ${receiver} ${suffix}`,

@@ -5,32 +5,38 @@ import type { MadeFault } from './fault.ts';
 /** Finds the file of a private key on the token, and moves it away. */
 const HIDE_KEY = `
 id=$(tool -O --type cert 2>/dev/null | sed -n "/label: *$1/,/ID:/s/.*ID: *//p")
-keys() { tool --login --pin "$PIN" -O --type privkey 2>/dev/null | grep -c "ID: *$id" || true; }
-for f in $(grep -rl --binary-files=text -P "$(echo $id | sed 's/../\\\\x&/g')" /var/lib/softhsm/tokens); do
-  mv $f /run/hidden-key; [ $(keys) = 0 ] && { echo $f > /run/hidden-name; break; }; mv /run/hidden-key $f
+keys() { tool --login --pin "$PIN" -O --type privkey 2>/dev/null | grep -c 'Private Key' || true; }
+here() { tool --login --pin "$PIN" -O --type privkey 2>/dev/null | grep -q "ID: *$id"; }
+all=$(keys)
+for f in $(find /var/lib/softhsm/tokens -name '*.object' -size +2000c ! -name token.object); do
+  mv $f $K/hidden-key; echo $f > $K/hidden-name
+  if [ $(keys) = $((all - 1)) ] && ! here; then break; fi
+  mv $K/hidden-key $f
 done
-test -e /run/hidden-key`;
-const SHOW_KEY = 'cp -p /run/hidden-key $(cat /run/hidden-name); rm /run/hidden-key';
+test -e $K/hidden-key`;
+const SHOW_KEY = 'cp -p $K/hidden-key $(cat $K/hidden-name); rm $K/hidden-key';
 
 /** Writes into certmonger's file of a request while it is down. */
 function request(id: string, expression: string): { make: string; mend: string } {
   return {
-    make: `systemctl stop certmonger; f=$(grep -l '^id=${id}$' /var/lib/certmonger/requests/*); echo $f > /run/request; keep $f; sed -i -e '${expression}' $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
+    make: `systemctl stop certmonger; f=$(grep -l '^id=${id}$' /var/lib/certmonger/requests/*); echo $f > $K/request; keep $f; sed -i -e '${expression}' $f; systemctl start certmonger`,
+    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
   };
 }
 
 export const TRUST_FAULTS: readonly MadeFault[] = [
   {
     codes: ['trust-internal-differs', 'trust-token-differs'],
-    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > /run/internal; certutil -M -n 'auditSigningCert cert-pki-ca' -t ,, -d $A -f /run/internal`,
-    mend: 'give $A/cert9.db; rm /run/internal',
+    alone: true,
+    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal; certutil -M -n 'auditSigningCert cert-pki-ca' -t ,, -d $A -f $K/internal`,
+    mend: 'give $A/cert9.db; rm $K/internal',
   },
 ];
 
 export const KEY_FAULTS: readonly MadeFault[] = [
   {
     codes: ['hsm-key-missing', 'trust-token-differs'],
+    alone: true,
     says: /auditSigningCert cert-pki-ca" has no private key on the token/,
     make: `set -- auditSigningCert; ${HIDE_KEY}`,
     mend: SHOW_KEY,
@@ -45,6 +51,7 @@ export function glassesFault(
 ): MadeFault {
   return {
     codes,
+    alone: true,
     ...(says && { says }),
     async make() {
       const real = '/usr/local/lib/real-token.so';
@@ -73,34 +80,35 @@ export const GLASSES_FAULTS: readonly MadeFault[] = [
 export const TRACKING_FAULTS: readonly MadeFault[] = [
   {
     codes: 'certmonger-unreachable',
-    patience: 4,
+    alone: true,
+    patience: 9,
     make: 'systemctl kill --signal=STOP certmonger',
     mend: 'systemctl kill --signal=CONT certmonger',
   },
-  { codes: 'tracking-stuck', ...request('capstan-subsystem', 's/^state=.*/state=CA_REJECTED/') },
+  { codes: 'tracking-stuck', ...request('capstan-ca-ocsp-signing', 's/^state=.*/state=CA_REJECTED/') },
   {
     codes: 'tracking-error',
     says: /no such luck/,
-    ...request('capstan-subsystem', '/^ca_error=/d; $ a ca_error=no such luck'),
+    ...request('capstan-ca-audit-signing', '/^ca_error=/d; $ a ca_error=no such luck'),
   },
   {
     codes: 'tracking-missing',
-    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > /run/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
+    make: `f=$(grep -l '^id=capstan-tls-server$' /var/lib/certmonger/requests/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
+    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
   },
   {
     // The same certificate in a database of its own: a request that is well, in the wrong token.
     codes: 'tracking-token-differs',
-    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > /run/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger
-mkdir /root/other; certutil -N --empty-password -d /root/other; head -c 64 /dev/urandom > /run/noise
-certutil -S -d /root/other -n 'subsystemCert cert-pki-ca' -s CN=other -x -t u,u,u -v 12 -z /run/noise >/dev/null 2>&1
+    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger
+mkdir /root/other; certutil -N --empty-password -d /root/other; head -c 64 /dev/urandom > $K/noise
+certutil -S -d /root/other -n 'subsystemCert cert-pki-ca' -s CN=other -x -t u,u,u -v 12 -z $K/noise >/dev/null 2>&1
 getcert start-tracking -d /root/other -n 'subsystemCert cert-pki-ca' -I capstan-subsystem -c capstan -w >/dev/null`,
-    mend: 'getcert stop-tracking -i capstan-subsystem >/dev/null; systemctl stop certmonger; rm -r /root/other; give $(cat /run/request); systemctl start certmonger',
+    mend: 'getcert stop-tracking -i capstan-subsystem >/dev/null; systemctl stop certmonger; rm -r /root/other; give $(cat $K/request); systemctl start certmonger',
   },
   {
     codes: 'tracking-ca-missing',
-    make: `f=$(grep -l '^id=capstan$' /var/lib/certmonger/cas/*); echo $f > /run/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat /run/request); systemctl start certmonger',
+    make: `f=$(grep -l '^id=capstan$' /var/lib/certmonger/cas/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
+    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
   },
 ];
 
@@ -110,12 +118,14 @@ const AGAIN = 'capstan restart --output json >/dev/null';
 export const RESTART_FAULTS: readonly MadeFault[] = [
   {
     codes: 'service-stopped',
+    alone: true,
     says: /^dirsrv@EXAMPLE-TEST\.service is not active\.$/,
     make: 'systemctl stop dirsrv@EXAMPLE-TEST',
     mend: 'systemctl start dirsrv@EXAMPLE-TEST',
   },
   {
     codes: 'directory-certificate',
+    alone: true,
     make: `ldap <<END
 dn: cn=RSA,cn=encryption,cn=config
 changetype: modify
@@ -133,11 +143,13 @@ systemctl restart dirsrv@EXAMPLE-TEST`,
   },
   {
     codes: 'ca-disabled',
+    alone: true,
     make: 'pki-server subsystem-disable -i pki-tomcat ca >/dev/null',
     mend: AGAIN,
   },
   {
     codes: 'service-stopped',
+    alone: true,
     says: /^pki-tomcatd@pki-tomcat\.service is not active\.$/,
     make: 'systemctl stop pki-tomcatd@pki-tomcat',
     mend: AGAIN,
@@ -145,6 +157,7 @@ systemctl restart dirsrv@EXAMPLE-TEST`,
   {
     // Dogtag has tried its key while it was away, and does not get over that.
     codes: 'ca-signature',
+    alone: true,
     make: `set -- ocspSigningCert; ${HIDE_KEY}
 curl -sf -o /dev/null http://ca1.example.test:8080/ca/ocsp || true; capstan status >/dev/null || true
 ${SHOW_KEY}`,

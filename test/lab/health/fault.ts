@@ -14,6 +14,8 @@ export interface MadeFault {
   on?: 'ca1' | 'ca2';
   /** Seconds that a look may take. */
   patience?: number;
+  /** Whether it hides others, or meets them, and so is made on its own. */
+  alone?: true;
 }
 
 /** A fault as `--json` tells it. */
@@ -25,7 +27,7 @@ export interface Finding {
 }
 
 /**
- * `keep FILE` and `give FILE` save a file and put it back; `shadow FILE` and `unshadow FILE` lay what comes in over a file;
+ * `$K` is a folder of the fault; `keep FILE` and `give FILE` save a file and put it back; `shadow FILE` and `unshadow FILE` lay what comes in over a file;
  * `ldap` takes LDIF; `entry DN` prints an entry with all that can be added again.
  */
 export const PRELUDE = `
@@ -33,10 +35,9 @@ L='-Q -Y EXTERNAL -H ldapi://%2Frun%2Fslapd-EXAMPLE-TEST.socket'
 C=/etc/pki/pki-tomcat/ca/CS.cfg; A=/etc/pki/pki-tomcat/alias; P=/etc/pki/pki-tomcat/password.conf; S=dc=example,dc=test
 REC=cn=ipa,cn=cas,cn=ca,$S; ROLE=cn=CA,cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S; SD=cn=CAList,ou=Security\\ Domain,o=ipaca
 V=/etc/capstan/lab; T=$(cat $V/token-name); M=$(cat $V/library-path); PIN=$(cat $V/token-password)
-mkdir -p /run/kept
-keep() { cp -a --parents "$1" /run/kept; }
-give() { cp -a "/run/kept$1" "$1"; rm -r "/run/kept$1"; }
-shadow() { local copy=/run/shadow$(echo "$1" | tr / _); cat > $copy; mount --bind $copy "$1"; }
+keep() { cp -a --parents "$1" $K; }
+give() { cp -a "$K$1" "$1"; }
+shadow() { local copy=$K/shadow$(echo "$1" | tr / _); cat > $copy; mount --bind $copy "$1"; }
 unshadow() { umount "$1"; }
 ldap() { ldapmodify $L >/dev/null; }
 entry() { ldapsearch -LLL -o ldif-wrap=no $L -b "$1" "\${@:2}"; }
@@ -56,28 +57,76 @@ export function codesOf(found: readonly Finding[]): string[] {
   return [...new Set(found.map(({ check }) => check))].toSorted();
 }
 
-/** Runs a script with the functions of {@link PRELUDE}. */
-export function script(host: string, text: string): Promise<unknown> {
-  return inHost(host, ['bash', '-ec', `${PRELUDE}${text}`], { deadline: 300 });
+/** Runs scripts one after the other in one shell, each with the functions of {@link PRELUDE} and a folder of its own. */
+async function run(host: string, scripts: readonly { folder: string; text: string }[]): Promise<void> {
+  const text = scripts.map((one) => `K=/run/faults/${one.folder}; mkdir -p $K\n${one.text}\n`).join('');
+  await inHost(host, ['bash', '-ec', PRELUDE + text], { deadline: 300 });
 }
 
-/** Makes each fault in turn, and expects exactly its codes, beside those that the lab has anyway. */
-export function faultTests(faults: readonly MadeFault[], anyway: () => readonly string[] = () => []): void {
-  for (const { codes, says, make, mend, on = 'ca1', patience = 15 } of faults) {
-    const wanted = [codes].flat();
-    test(wanted.join(', '), async () => {
-      await script(on, typeof make === 'string' ? make : await make());
+/**
+ * Makes each fault, and expects exactly its codes beside those that the lab has anyway. Those that do not meet are made
+ * at the same time, up to {@link TOGETHER}; each on its own with CAPSTAN_TEST_FAULTS=single.
+ */
+export function faultTests(faults: readonly MadeFault[], anyway: () => readonly string[]): void {
+  for (const batch of batchesOf(faults)) {
+    test(codesIn(batch).join(', '), async () => {
+      const hosts = [...new Set(batch.map(({ on = 'ca1' }) => on))];
+      const scripts = await Promise.all(
+        batch.map(async ({ make, mend, on = 'ca1' }, index) => ({
+          on,
+          make: { folder: String(index), text: typeof make === 'string' ? make : await make() },
+          mend: { folder: String(index), text: mend },
+        })),
+      );
+      const on = (host: string) => scripts.filter((one) => one.on === host);
+      for (const host of hosts)
+        await run(
+          host,
+          on(host).map(({ make }) => make),
+        );
       let found: Finding[];
       try {
-        found = await findings('ca1', ['--deadline', `health=${patience}`]);
+        found = await findings('ca1', ['--deadline', `health=${patienceOf(batch)}`]);
       } finally {
-        await script(on, mend);
+        for (const host of hosts)
+          await run(
+            host,
+            on(host)
+              .map(({ mend }) => mend)
+              .toReversed(),
+          );
       }
       expect({ codes: codesOf(found), found }).toMatchObject({
-        codes: [...new Set([...wanted, ...anyway()])].toSorted(),
+        codes: [...new Set([...codesIn(batch), ...anyway()])].toSorted(),
       });
-      if (says) expect(found.map(({ kw }) => kw.msg).join('\n')).toMatch(says);
+      const told = found.map(({ kw }) => kw.msg).join('\n');
+      for (const { says } of batch) if (says) expect(told).toMatch(says);
       for (const { kw } of found) expect(kw.remedy).not.toBe('');
     });
   }
+}
+
+/** Faults that are made at the same time, at most. */
+const TOGETHER = process.env.CAPSTAN_TEST_FAULTS === 'single' ? 1 : 8;
+
+function batchesOf(faults: readonly MadeFault[]): MadeFault[][] {
+  const batches: MadeFault[][] = [];
+  for (const fault of faults) {
+    const fits = (batch: readonly MadeFault[]) =>
+      !fault.alone &&
+      batch.length < TOGETHER &&
+      batch.every((one) => !one.alone && !codesIn([one]).some((code) => codesIn([fault]).includes(code)));
+    const batch = batches.find(fits);
+    if (batch) batch.push(fault);
+    else batches.push([fault]);
+  }
+  return batches;
+}
+
+function codesIn(faults: readonly MadeFault[]): string[] {
+  return [...new Set(faults.flatMap(({ codes }) => codes))];
+}
+
+function patienceOf(faults: readonly MadeFault[]): number {
+  return Math.min(...faults.map(({ patience = 15 }) => patience));
 }

@@ -47,11 +47,11 @@ export async function forged(host: string, der: string, ends: Date): Promise<str
 async function signedByCa(host: string, data: Buffer): Promise<Buffer> {
   const signature = await sh(
     host,
-    `umask 077; base64 -d > /run/tbs
+    `umask 077; d=$(mktemp -d -p /run); base64 -d > $d/tbs
      tool() { pkcs11-tool --module "$(cat ${VALUES}/library-path)" --token-label "$(cat ${VALUES}/token-name)" "$@" 2>/dev/null; }
      id=$(tool -O --type cert | sed -n '/label: *caSigningCert/,/ID:/s/.*ID: *//p')
-     tool --login --pin "$(cat ${VALUES}/token-password)" --sign -m SHA256-RSA-PKCS --id $id -i /run/tbs -o /run/signature >/dev/null
-     base64 -w0 /run/signature; rm /run/tbs /run/signature`,
+     tool --login --pin "$(cat ${VALUES}/token-password)" --sign -m SHA256-RSA-PKCS --id $id -i $d/tbs -o $d/signature >/dev/null
+     base64 -w0 $d/signature; rm -r $d`,
     { input: data.toString('base64') },
   );
   return Buffer.from(signature, 'base64');

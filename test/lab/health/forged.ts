@@ -49,8 +49,13 @@ END`;
 
 export const FORGED_FAULTS: readonly MadeFault[] = [
   { codes: 'certificate-expired', says: /agent certificate expired at/, ...agentEnding(-1) },
-  { codes: 'certificate-expiring', says: /agent certificate expires in [45] days/, ...agentEnding(5) },
-  { codes: 'certificate-differs-on-token', ...withOther('ca.audit_signing.cert') },
+  {
+    codes: 'certificate-expiring',
+    alone: true,
+    says: /agent certificate expires in [45] days/,
+    ...agentEnding(5),
+  },
+  { codes: 'certificate-differs-on-token', ...withOther('ca.ocsp_signing.cert') },
   { codes: 'certificate-differs-in-database', ...withOther('ca.sslserver.cert') },
   {
     codes: 'crl-overdue',
@@ -60,9 +65,9 @@ export const FORGED_FAULTS: readonly MadeFault[] = [
         `ldapsearch -LLL -o ldif-wrap=no -Q -Y EXTERNAL -H ldapi://%2Frun%2Fslapd-EXAMPLE-TEST.socket -b ${CRL} -s base certificateRevocationList | sed -n 's/^certificateRevocationList.*:: //p' | tr -d '\\n'`,
       );
       const other = await forged('ca1', crl, inDays(-1));
-      return `entry ${CRL} -s base certificateRevocationList | grep ^certificateRevocationList > /run/crl; ${crlOf(`certificateRevocationList:: ${other}`)}`;
+      return `entry ${CRL} -s base certificateRevocationList | grep ^certificateRevocationList > $K/crl; ${crlOf(`certificateRevocationList:: ${other}`)}`;
     },
-    mend: crlOf('$(cat /run/crl)'),
+    mend: crlOf('$(cat $K/crl)'),
   },
 ];
 

@@ -10,7 +10,7 @@ function setting(expression: string): { make: string; mend: string } {
 function attribute(dn: string, name: string, value: string): { make: string; mend: string } {
   const set = (to: string) =>
     `ldap <<END\ndn: ${dn}\nchangetype: modify\nreplace: ${name}\n${name}: ${to}\nEND`;
-  return { make: `value "${dn}" ${name} > /run/old\n${set(value)}`, mend: set('$(cat /run/old)') };
+  return { make: `value "${dn}" ${name} > $K/old\n${set(value)}`, mend: set('$(cat $K/old)') };
 }
 
 /** A value that an attribute loses, and gets again. */
@@ -26,16 +26,17 @@ function away(path: string): { make: string; mend: string } {
 }
 
 export const SERVER_FAULTS: readonly MadeFault[] = [
-  { codes: 'not-installed', ...away('/var/lib/capstan/server.json') },
+  { codes: 'not-installed', alone: true, ...away('/var/lib/capstan/server.json') },
   {
     codes: 'installation-unfinished',
+    alone: true,
     says: /A run of "capstan server-install" did not come to its end/,
-    make: 'f=/var/lib/capstan/server.json; keep $f; jq "del(.finished)" /run/kept$f > $f',
+    make: 'f=/var/lib/capstan/server.json; keep $f; jq "del(.finished)" $K$f > $f',
     mend: 'give /var/lib/capstan/server.json',
   },
   {
     codes: 'capstan-older',
-    make: `f=/var/lib/capstan/server.json; keep $f; jq '.capstan = "99.0.0"' /run/kept$f > $f`,
+    make: `f=/var/lib/capstan/server.json; keep $f; jq '.capstan = "99.0.0"' $K$f > $f`,
     mend: 'give /var/lib/capstan/server.json',
   },
   {
@@ -46,6 +47,7 @@ export const SERVER_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'look-failed',
+    alone: true,
     says: /MemAvailable/,
     make: 'echo nothing | shadow /proc/meminfo',
     mend: 'unshadow /proc/meminfo',
@@ -60,6 +62,7 @@ export const HOST_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'disk-full',
+    alone: true,
     says: /no inode/,
     make: 'mount -t tmpfs -o size=600m,nr_inodes=2 none /var/log/dirsrv; touch /var/log/dirsrv/last',
     mend: 'umount /var/log/dirsrv',
@@ -71,7 +74,7 @@ export const HOST_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'memory-low',
-    make: `sed 's/^MemAvailable: .*/MemAvailable:      10240 kB/' /proc/meminfo > /run/mem; shadow /proc/meminfo < /run/mem`,
+    make: `sed 's/^MemAvailable: .*/MemAvailable:      10240 kB/' /proc/meminfo > $K/mem; shadow /proc/meminfo < $K/mem`,
     mend: 'unshadow /proc/meminfo',
   },
   {
@@ -81,20 +84,27 @@ export const HOST_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'hostname-wrong',
-    make: 'cat /etc/hosts > /run/hosts; (cat /run/hosts; echo 10.77.0.99 ca1.example.test) | shadow /etc/hosts',
+    make: 'cat /etc/hosts > $K/hosts; (cat $K/hosts; echo 10.77.0.99 ca1.example.test) | shadow /etc/hosts',
     mend: 'unshadow /etc/hosts',
   },
   {
     codes: 'release-unsupported',
+    alone: true,
     make: 'echo "Implementation-Version: 9.0.0" | shadow /usr/share/pki/VERSION',
     mend: 'unshadow /usr/share/pki/VERSION',
   },
 ];
 
 export const SERVICE_FAULTS: readonly MadeFault[] = [
-  { codes: 'service-stopped', make: 'systemctl stop certmonger', mend: 'systemctl start certmonger' },
   {
     codes: 'service-stopped',
+    alone: true,
+    make: 'systemctl stop certmonger',
+    mend: 'systemctl start certmonger',
+  },
+  {
+    codes: 'service-stopped',
+    alone: true,
     make: 'systemctl stop capstan-feed-keeper',
     mend: 'systemctl start capstan-feed-keeper',
   },
@@ -116,10 +126,11 @@ export const SERVICE_FAULTS: readonly MadeFault[] = [
 ];
 
 export const CA_FAULTS: readonly MadeFault[] = [
-  { codes: 'ca-configuration-missing', ...away('$C') },
+  { codes: 'ca-configuration-missing', alone: true, ...away('$C') },
   {
     codes: 'ca-status',
-    patience: 5,
+    alone: true,
+    patience: 9,
     make: 'systemctl kill --signal=STOP pki-tomcatd@pki-tomcat',
     mend: 'systemctl kill --signal=CONT pki-tomcatd@pki-tomcat',
   },
@@ -134,7 +145,7 @@ END`,
   },
   {
     codes: 'crl-unverified',
-    make: `D=cn=MasterCRL,ou=crlIssuingPoints,ou=ca,o=ipaca; entry $D -s base certificateRevocationList | sed -n '/^certificateRevocationList/,$p' | grep . > /run/crl
+    make: `D=cn=MasterCRL,ou=crlIssuingPoints,ou=ca,o=ipaca; entry $D -s base certificateRevocationList | sed -n '/^certificateRevocationList/,$p' | grep . > $K/crl
 ldap <<END
 dn: $D
 changetype: modify
@@ -145,7 +156,7 @@ END`,
 dn: cn=MasterCRL,ou=crlIssuingPoints,ou=ca,o=ipaca
 changetype: modify
 replace: certificateRevocationList
-$(cat /run/crl)
+$(cat $K/crl)
 END`,
   },
 ];
@@ -153,7 +164,8 @@ END`,
 export const DIRECTORY_FAULTS: readonly MadeFault[] = [
   {
     codes: 'directory-unreachable',
-    patience: 4,
+    alone: true,
+    patience: 9,
     make: 'systemctl kill --signal=STOP dirsrv@EXAMPLE-TEST',
     mend: 'systemctl kill --signal=CONT dirsrv@EXAMPLE-TEST',
   },
@@ -182,8 +194,9 @@ export const DIRECTORY_FAULTS: readonly MadeFault[] = [
 export const ROLE_FAULTS: readonly MadeFault[] = [
   {
     codes: 'server-unrecorded',
-    make: `R=cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S; entry $R > /run/record; ldapdelete $L -r $R`,
-    mend: 'ldapadd $L < /run/record >/dev/null',
+    alone: true,
+    make: `R=cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S; entry $R > $K/record; ldapdelete $L -r $R`,
+    mend: 'ldapadd $L < $K/record >/dev/null',
   },
   { codes: 'role-differs', ...lost('$ROLE', 'ipaConfigString', 'enabledService') },
   { codes: 'renewal-master', ...lost('$ROLE', 'ipaConfigString', 'caRenewalMaster') },
@@ -194,12 +207,12 @@ export const ROLE_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'token-serial-differs',
-    make: `entry $ROLE ipaConfigString | sed -n 's/^ipaConfigString: \\(tokenSerial .*\\)/\\1/p' > /run/serial
+    make: `entry $ROLE ipaConfigString | sed -n 's/^ipaConfigString: \\(tokenSerial .*\\)/\\1/p' > $K/serial
 ldap <<END
 dn: $ROLE
 changetype: modify
 delete: ipaConfigString
-ipaConfigString: $(cat /run/serial)
+ipaConfigString: $(cat $K/serial)
 -
 add: ipaConfigString
 ipaConfigString: tokenSerial 0000
@@ -211,13 +224,13 @@ delete: ipaConfigString
 ipaConfigString: tokenSerial 0000
 -
 add: ipaConfigString
-ipaConfigString: $(cat /run/serial)
+ipaConfigString: $(cat $K/serial)
 END`,
   },
   {
     codes: 'domain-entry-missing',
-    make: `D="cn=ca1.example.test:8443,$SD"; entry "$D" > /run/domain; ldapdelete $L "$D"`,
-    mend: 'ldapadd $L < /run/domain >/dev/null',
+    make: `D="cn=ca1.example.test:8443,$SD"; entry "$D" > $K/domain; ldapdelete $L "$D"`,
+    mend: 'ldapadd $L < $K/domain >/dev/null',
   },
   {
     codes: 'domain-entry-stale',
@@ -227,18 +240,18 @@ END`,
 ];
 
 export const CERTIFICATE_FAULTS: readonly MadeFault[] = [
-  { codes: 'ca-file-missing', ...away('/etc/capstan/ca.crt') },
-  { codes: 'certificate-missing', ...setting('/^ca.audit_signing.nickname=/d') },
+  { codes: 'ca-file-missing', alone: true, ...away('/etc/capstan/ca.crt') },
+  { codes: 'certificate-missing', ...setting('/^ca.sslserver.nickname=/d') },
   {
     codes: 'certificate-unverified',
-    make: `keep $C; openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=other -days 30 -outform DER 2>/dev/null | base64 -w0 > /run/other
-sed -i "s#^ca.audit_signing.cert=.*#ca.audit_signing.cert=$(cat /run/other)#" $C`,
+    make: `keep $C; openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=other -days 30 -outform DER 2>/dev/null | base64 -w0 > $K/other
+sed -i "s#^ca.audit_signing.cert=.*#ca.audit_signing.cert=$(cat $K/other)#" $C`,
     mend: 'give $C',
   },
   {
     codes: 'certificate-revoked',
     make: `D=cn=$((16#$(sed -n s/^ca.ocsp_signing.cert=//p $C | base64 -d | openssl x509 -inform DER -noout -serial | sed s/.*=//))),ou=certificateRepository,ou=ca,o=ipaca
-echo $D > /run/dn
+echo $D > $K/dn
 ldap <<END
 dn: $D
 changetype: modify
@@ -246,7 +259,7 @@ replace: certStatus
 certStatus: REVOKED
 END`,
     mend: `ldap <<END
-dn: $(cat /run/dn)
+dn: $(cat $K/dn)
 changetype: modify
 replace: certStatus
 certStatus: VALID
@@ -254,7 +267,7 @@ END`,
   },
   {
     codes: 'ca-certificate-differs',
-    make: `D=cn=CAcert,cn=ipa,cn=etc,$S; entry $D -s base 'cACertificate;binary' | grep ^cACert > /run/ca
+    make: `D=cn=CAcert,cn=ipa,cn=etc,$S; entry $D -s base 'cACertificate;binary' | grep ^cACert > $K/ca
 ldap <<END
 dn: $D
 changetype: modify
@@ -265,12 +278,12 @@ END`,
 dn: cn=CAcert,cn=ipa,cn=etc,$S
 changetype: modify
 replace: cACertificate;binary
-$(cat /run/ca)
+$(cat $K/ca)
 END`,
   },
   {
     codes: 'authority-differs',
-    make: `D=$(ldapsearch -LLL -o ldif-wrap=no $L -b ou=authorities,ou=ca,o=ipaca -s one '(!(authorityParentID=*))' 1.1 | sed -n 's/^dn: //p'); echo "$D" > /run/dn; value "$D" authoritySerial > /run/old
+    make: `D=$(ldapsearch -LLL -o ldif-wrap=no $L -b ou=authorities,ou=ca,o=ipaca -s one '(!(authorityParentID=*))' 1.1 | sed -n 's/^dn: //p'); echo "$D" > $K/dn; value "$D" authoritySerial > $K/old
 ldap <<END
 dn: $D
 changetype: modify
@@ -278,10 +291,10 @@ replace: authoritySerial
 authoritySerial: 4711
 END`,
     mend: `ldap <<END
-dn: $(cat /run/dn)
+dn: $(cat $K/dn)
 changetype: modify
 replace: authoritySerial
-$(sed 's/^./authoritySerial: &/' /run/old)
+$(sed 's/^./authoritySerial: &/' $K/old)
 END`,
   },
   {
@@ -292,7 +305,7 @@ END`,
       '2;99;CN=Certificate Authority,O=EXAMPLE.TEST;CN=other',
     ),
   },
-  { codes: 'agent-missing', ...away('/var/lib/capstan/ra-agent.key') },
+  { codes: 'agent-missing', alone: true, ...away('/var/lib/capstan/ra-agent.key') },
   {
     codes: 'agent-unknown',
     ...lost('cn=Certificate Manager Agents,ou=groups,o=ipaca', 'uniqueMember', 'uid=admin,ou=people,o=ipaca'),
@@ -302,24 +315,27 @@ END`,
 export const HSM_FAULTS: readonly MadeFault[] = [
   {
     codes: 'module-missing',
+    alone: true,
     make: 'keep $A/pkcs11.txt; sed -i "\\#^library=$M#d" $A/pkcs11.txt',
     mend: 'give $A/pkcs11.txt',
   },
-  { codes: 'hsm-unreachable', ...away('$M') },
-  { codes: 'hsm-pin-missing', make: 'keep $P; sed -i /^hardware-/d $P', mend: 'give $P' },
+  { codes: 'hsm-unreachable', alone: true, ...away('$M') },
+  { codes: 'hsm-pin-missing', alone: true, make: 'keep $P; sed -i /^hardware-/d $P', mend: 'give $P' },
   {
     codes: 'hsm-pin-tries',
+    alone: true,
     make: 'tool --login --pin 00000000 -O >/dev/null 2>&1 || true',
     mend: 'tool --login --pin "$PIN" -O >/dev/null 2>&1',
   },
   {
     codes: 'hsm-pin-refused',
+    alone: true,
     says: /PIN/,
     make: 'keep $P; sed -i "s/^hardware-.*/&x/" $P',
     mend: 'tool --login --pin "$PIN" -O >/dev/null 2>&1',
   },
   // The token has forgotten the wrong try, and password.conf is as it was: the PIN must not be tried once more.
-  { codes: 'hsm-pin-refused', says: /not tried again/, make: 'true', mend: 'give $P' },
+  { codes: 'hsm-pin-refused', alone: true, says: /not tried again/, make: 'true', mend: 'give $P' },
   {
     codes: 'hsm-token-differs',
     ...setting('s/^ca.audit_signing.tokenname=.*/ca.audit_signing.tokenname=other/'),

@@ -14,7 +14,7 @@ describe('the registry', () => {
 
   test('says of each check what holds and what to do, in sentences', () => {
     for (const { code, holds, remedy, severity } of CATALOGUE) {
-      expect([code, holds]).toEqual([code, expect.stringMatching(/^[A-Z].*[.]$/)]);
+      expect([code, holds]).toEqual([code, expect.stringMatching(/^(?:[A-Z]|certmonger ).*[.]$/)]);
       expect([code, remedy]).toEqual([code, expect.stringMatching(/^[A-Z"].*[.\w]$/)]);
       expect(SEVERITIES).toContain(severity);
     }
