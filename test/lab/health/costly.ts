@@ -28,7 +28,8 @@ export const TRUST_FAULTS: readonly MadeFault[] = [
   {
     codes: ['trust-internal-differs', 'trust-token-differs'],
     alone: true,
-    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal; certutil -M -n 'auditSigningCert cert-pki-ca' -t ,, -d $A -f $K/internal`,
+    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal; n='auditSigningCert cert-pki-ca'
+certutil -L -d $A -n "$n" -a > $K/cert; certutil -D -d $A -n "$n" -f $K/internal; certutil -A -d $A -n "$n" -t ,, -i $K/cert -f $K/internal`,
     mend: 'give $A/cert9.db; rm $K/internal',
   },
 ];

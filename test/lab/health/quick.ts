@@ -57,6 +57,7 @@ export const SERVER_FAULTS: readonly MadeFault[] = [
 export const HOST_FAULTS: readonly MadeFault[] = [
   {
     codes: 'disk-full',
+    place: 'logs',
     make: 'mount -t tmpfs -o size=4m none /var/log/dirsrv',
     mend: 'umount /var/log/dirsrv',
   },
@@ -69,6 +70,7 @@ export const HOST_FAULTS: readonly MadeFault[] = [
   },
   {
     codes: 'disk-low',
+    place: 'logs',
     make: 'mount -t tmpfs -o size=100m none /var/log/dirsrv',
     mend: 'umount /var/log/dirsrv',
   },
@@ -186,9 +188,17 @@ export const DIRECTORY_FAULTS: readonly MadeFault[] = [
       'uid=ca1.example.test,cn=sysaccounts,cn=etc,$S',
     ),
   },
-  { codes: 'hsm-record-missing', ...lost('$REC', 'ipaCaHSMConfiguration', '$T;$M') },
-  { codes: 'hsm-record-malformed', ...attribute('$REC', 'ipaCaHSMConfiguration', 'nonsense') },
-  { codes: 'hsm-record-differs', ...attribute('$REC', 'ipaCaHSMConfiguration', '$T;/opt/other.so') },
+  { codes: 'hsm-record-missing', place: 'record', ...lost('$REC', 'ipaCaHSMConfiguration', '$T;$M') },
+  {
+    codes: 'hsm-record-malformed',
+    place: 'record',
+    ...attribute('$REC', 'ipaCaHSMConfiguration', 'nonsense'),
+  },
+  {
+    codes: 'hsm-record-differs',
+    place: 'record',
+    ...attribute('$REC', 'ipaCaHSMConfiguration', '$T;/opt/other.so'),
+  },
 ];
 
 export const ROLE_FAULTS: readonly MadeFault[] = [
@@ -229,11 +239,13 @@ END`,
   },
   {
     codes: 'domain-entry-missing',
+    place: 'domain',
     make: `D="cn=ca1.example.test:8443,$SD"; entry "$D" > $K/domain; ldapdelete $L "$D"`,
     mend: 'ldapadd $L < $K/domain >/dev/null',
   },
   {
     codes: 'domain-entry-stale',
+    place: 'domain',
     make: `entry "cn=ca1.example.test:8443,$SD" | sed s/ca1.example/ca9.example/ | ldapadd $L >/dev/null`,
     mend: 'ldapdelete $L "cn=ca9.example.test:8443,$SD"',
   },
