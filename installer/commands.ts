@@ -64,6 +64,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/restart.ts'),
   },
   {
+    name: 'renew',
+    summary: 'renew certificates now, with their keys, and put them in place',
+    load: () => import('./commands/renew.ts'),
+  },
+  {
     name: 'config-show',
     summary: 'show the HSM record of the domain',
     load: () => import('./commands/config-show.ts'),
@@ -82,6 +87,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'feed-keeper',
     summary: 'keep replication going where 389-ds stops to send after a large change (a service)',
     load: () => import('./commands/feed-keeper.ts'),
+    hidden: true,
+  },
+  {
+    name: 'renewal-helper',
+    summary: 'renew a certificate for certmonger (certmonger runs it)',
+    load: () => import('./commands/renewal-helper.ts'),
+    hidden: true,
+  },
+  {
+    name: 'renewal-keeper',
+    summary: 'put renewed certificates in place (a service)',
+    load: () => import('./commands/renewal-keeper.ts'),
     hidden: true,
   },
   {

@@ -3,7 +3,7 @@ import { type Host, openHost } from '../src/host/host.ts';
 import { type Guard, startGuard } from '../src/host/leftovers.ts';
 import { type Lock, lockHolder, takeLock } from '../src/host/lock.ts';
 import { holdLog, noLog, type RunLog } from '../src/host/log.ts';
-import type { Wait } from '../src/host/wait.ts';
+import { pause, type Wait } from '../src/host/wait.ts';
 import type { PlanEvent } from '../src/plan/step.ts';
 import { type DeadlineValues, readDeadlines } from './options/deadline.ts';
 import type { OutputValues } from './options/output.ts';
@@ -29,9 +29,10 @@ export interface Session {
   /**
    * The same for a run that changes the machine: no other can begin until it has ended, and what it leaves behind when
    * it is killed is cleared away by a guard.
-   * @throws CapstanError those of `openHost`, `already-running`
+   * @param options.patient whether another one is waited for, which a service can do
+   * @throws CapstanError those of `openHost`, `already-running`; `interrupted`
    */
-  takeHost(): Promise<Host>;
+  takeHost(options?: { patient?: boolean }): Promise<Host>;
 }
 
 /** The name of the lock that every run has that changes this machine. */
@@ -67,9 +68,9 @@ export async function runSession(
     const onWaiting = (wait: Wait) => shown.listen({ type: 'waiting', ...wait });
     return openHost(log, signals.signal, { deadlines, onWaiting });
   };
-  const take = async () => {
+  const take = async ({ patient = false } = {}) => {
     const host = open();
-    lock = await takeMachine(command);
+    lock = await takeMachine(command, patient ? host : undefined);
     guard = startGuard(host.runId);
     return host;
   };
@@ -128,12 +129,22 @@ function keepIfPossible(log: RunLog): void {
   }
 }
 
-/** Only root's runs change anything; those of others must not be able to keep root's waiting. */
-async function takeMachine(command: string): Promise<Lock | undefined> {
+/** Milliseconds between two tries of a run that waits for another one. */
+const BETWEEN_TRIES = 1000;
+
+/**
+ * Only root's runs change anything; those of others must not be able to keep root's waiting.
+ * @param waiting on whose signal another run is waited for; refused without it
+ */
+async function takeMachine(command: string, waiting: Host | undefined): Promise<Lock | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const words = `capstan ${command}, process ${process.pid}, since ${new Date().toISOString()}`;
-  const lock = await takeLock(LOCK, words);
-  if (lock) return lock;
+  for (;;) {
+    const lock = await takeLock(LOCK, words);
+    if (lock) return lock;
+    if (!waiting) break;
+    await pause(waiting, BETWEEN_TRIES, 'another run of Capstan');
+  }
   throw refusal(
     'already-running',
     `Another run of Capstan is at work on this host: ${(await lockHolder(LOCK)) || 'it does not say which'}.`,

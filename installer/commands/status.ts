@@ -79,9 +79,10 @@ function certificateLines(certificates: readonly CertificateFinding[]): string[]
       one.token,
       one.serial,
       (one.expires ?? '').slice(0, 10),
+      (one.renewed ?? 'never').slice(0, 10),
       one.detail,
     ]),
-    ['', 'certificate', 'token', 'serial', 'expires', 'tracking'],
+    ['', 'certificate', 'token', 'serial', 'expires', 'renewed', 'tracking'],
   );
 }
 

@@ -1,4 +1,5 @@
 import { failure } from '../errors.ts';
+import { longerHint } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { pause } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
@@ -14,6 +15,10 @@ export interface TrackedCertificate {
   token: string | undefined;
   /** PIN of that token. certmonger keeps it in its own store, readable by root only. */
   pin: Secret;
+  /** The profile that the CA's helper is told. */
+  profile: string;
+  /** The program that certmonger starts, as root, when it has saved a renewed certificate. */
+  afterSaving: string;
 }
 
 /** What certmonger says of a tracking request. */
@@ -28,7 +33,10 @@ export interface TrackingRequest {
   certToken: string | undefined;
   /** Serial number, hexadecimal, as certmonger writes it. */
   serial: string;
+  issued: Date | undefined;
   expires: Date | undefined;
+  /** The certificate that certmonger knows, PEM; empty where it could not read it. */
+  certificate: string;
   /** The last error of the CA helper: a request can be MONITORING and have one all the same. */
   caError: string | undefined;
 }
@@ -82,7 +90,10 @@ export async function trackingRequests(certmonger: Certmonger): Promise<Tracking
 export async function trackingRequest(certmonger: Certmonger, path: string): Promise<TrackingRequest> {
   const found = await certmonger.properties(path);
   const word = (name: string) => (found[name] ? String(found[name]) : undefined);
-  const seconds = Number(found['not-valid-after'] ?? 0);
+  const date = (name: string) => {
+    const seconds = Number(found[name] ?? 0);
+    return seconds > 0 ? new Date(seconds * 1000) : undefined;
+  };
   return {
     path,
     id: word('nickname') ?? '',
@@ -93,7 +104,9 @@ export async function trackingRequest(certmonger: Certmonger, path: string): Pro
     keyToken: word('key-token'),
     certToken: word('cert-token'),
     serial: word('serial') ?? '',
-    expires: seconds > 0 ? new Date(seconds * 1000) : undefined,
+    issued: date('not-valid-before'),
+    expires: date('not-valid-after'),
+    certificate: word('cert') ?? '',
     caError: word('ca-error'),
   };
 }
@@ -151,14 +164,80 @@ export async function untrack(certmonger: Certmonger, request: TrackingRequest):
   await certmonger.call('remove_request', { signature: 'o', body: [request.path] });
 }
 
-function requestProperties(ca: string, id: string, { database, nickname, token, pin }: TrackedCertificate) {
+/**
+ * Has certmonger ask its CA for a new certificate now, for the same key.
+ * @throws CapstanError `certmonger-refused`
+ */
+export async function resubmit(certmonger: Certmonger, { path }: TrackingRequest): Promise<void> {
+  await certmonger.callAt(path, 'resubmit');
+}
+
+/** States in which a request stays that its CA did not serve, until certmonger tries again hours later. */
+const GIVEN_UP =
+  /^(?:CA_REJECTED|CA_UNREACHABLE|CA_UNCONFIGURED|NEED_CA|NEED_GUIDANCE|.*_NEED_.*|.*SAVE_FAILED)$/;
+
+/** Whether a request asked its CA and waits for an answer that comes later. */
+export function isWaiting({ status }: TrackingRequest): boolean {
+  return status === 'CA_WORKING';
+}
+
+/** Whether nothing goes on about a request: it is watched, waits for its CA, or was given up for now. */
+export function isAtRest(request: TrackingRequest): boolean {
+  return (
+    request.stuck || request.status === MONITORING || isWaiting(request) || GIVEN_UP.test(request.status)
+  );
+}
+
+/**
+ * Waits until nothing goes on about a request any more, see {@link isAtRest}.
+ * @throws CapstanError `renewal-slow` after the deadline `renewal`, `interrupted`, and those of {@link Certmonger}
+ */
+export async function untilAtRest(
+  host: Host,
+  certmonger: Certmonger,
+  path: string,
+): Promise<TrackingRequest> {
+  const deadline = host.deadlines.renewal;
+  const what = `certmonger to renew ${path.slice(path.lastIndexOf('/') + 1)}`;
+  const told = host.waiting(what, deadline);
+  const until = performance.now() + deadline * 1000;
+  try {
+    for (;;) {
+      const request = await trackingRequest(certmonger, path);
+      if (isAtRest(request)) return request;
+      if (performance.now() > until) {
+        throw failure(
+          'renewal-slow',
+          `certmonger did not come to an end with "${request.nickname}" within ${deadline} s; it is ${request.status}.`,
+          longerHint('renewal'),
+        );
+      }
+      await pause(host, POLL_MILLISECONDS, what);
+    }
+  } finally {
+    told();
+  }
+}
+
+function requestProperties(
+  ca: string,
+  id: string,
+  { database, nickname, token, pin, profile, afterSaving }: TrackedCertificate,
+) {
   const sides = ['key', 'cert'].flatMap((side): [string, unknown][] => [
     [`${side}-storage`, text('NSSDB')],
     [`${side}-database`, text(database)],
     [`${side}-nickname`, text(nickname)],
     ...(token === undefined ? [] : ([[`${side}-token`, text(token)]] as [string, unknown][])),
   ]);
-  return [['nickname', text(id)], ...sides, ['key-pin', text(pin.reveal())], ['ca', objectPath(ca)]];
+  return [
+    ['nickname', text(id)],
+    ...sides,
+    ['key-pin', text(pin.reveal())],
+    ['ca', objectPath(ca)],
+    ['ca-profile', text(profile)],
+    ['cert-postsave-command', text(afterSaving)],
+  ];
 }
 
 function notMonitoring(request: TrackingRequest, deadline: number) {

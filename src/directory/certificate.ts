@@ -82,6 +82,22 @@ export async function installDirectoryCertificate(
   await restart(host, instanceUnit(instance));
 }
 
+/**
+ * Has the instance trust a renewed certificate of the CA from its next start on, in the place of the one before.
+ * @param caCertificate PEM
+ * @throws CapstanError `command-failed`
+ */
+export async function trustCaInDirectory(
+  host: Host,
+  instance: DirectoryInstance,
+  caCertificate: string,
+): Promise<void> {
+  const folder = instanceFolder(instance);
+  const database = ['-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', CA_NICKNAME];
+  await host.run('certutil', ['-D', ...database], { accept: [0, 255] });
+  await host.run('certutil', ['-A', ...database, '-t', 'CT,,', '-a'], { input: caCertificate });
+}
+
 function servingCertificate(ldif: string): string {
   const changed = withValue(ldif, RSA_ENTRY, 'nsSSLPersonalitySSL', DIRECTORY_NICKNAME);
   if (changed !== undefined) return changed;

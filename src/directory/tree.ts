@@ -20,12 +20,18 @@ export function mastersDn(suffix: string): string {
   return `cn=masters,cn=ipa,cn=etc,${suffix}`;
 }
 
+/** Where renewed certificates wait for the servers that share their keys. */
+export function renewalsDn(suffix: string): string {
+  return `cn=ca_renewal,cn=ipa,cn=etc,${suffix}`;
+}
+
 /** The containers that Capstan's entries lie in, parents first. */
 export function containers(suffix: string): string[] {
   return [
     `cn=etc,${suffix}`,
     `cn=ipa,cn=etc,${suffix}`,
     mastersDn(suffix),
+    renewalsDn(suffix),
     `cn=sysaccounts,cn=etc,${suffix}`,
     `cn=ca,${suffix}`,
     authoritiesDn(suffix),

@@ -6,17 +6,48 @@ export interface SystemCertificate {
   /** The name of its tracking request. */
   id: string;
   nickname: string;
-  /** Where its private key lives. */
+  /** Where its private key lives. What is on the HSM is the same for all servers of a cluster. */
   token: 'hsm' | 'internal';
+  /** The CA's profile by which it is renewed (FreeIPA's choice). */
+  profile: string;
+  /** How the internal token trusts it, where Dogtag needs it there; certutil(1)'s flags, those of pkispawn. */
+  trust?: string;
 }
 
 /** The system certificates of a CA. Only the TLS server's key stays out of the HSM: each host has its own. */
 export const CA_CERTIFICATES: readonly SystemCertificate[] = [
-  { id: 'capstan-ca-signing', nickname: 'caSigningCert cert-pki-ca', token: 'hsm' },
-  { id: 'capstan-ca-ocsp-signing', nickname: 'ocspSigningCert cert-pki-ca', token: 'hsm' },
-  { id: 'capstan-ca-audit-signing', nickname: 'auditSigningCert cert-pki-ca', token: 'hsm' },
-  { id: 'capstan-subsystem', nickname: 'subsystemCert cert-pki-ca', token: 'hsm' },
-  { id: 'capstan-tls-server', nickname: 'Server-Cert cert-pki-ca', token: 'internal' },
+  {
+    id: 'capstan-ca-signing',
+    nickname: 'caSigningCert cert-pki-ca',
+    token: 'hsm',
+    profile: 'caCACert',
+    trust: 'CT,C,C',
+  },
+  {
+    id: 'capstan-ca-ocsp-signing',
+    nickname: 'ocspSigningCert cert-pki-ca',
+    token: 'hsm',
+    profile: 'caOCSPCert',
+  },
+  {
+    id: 'capstan-ca-audit-signing',
+    nickname: 'auditSigningCert cert-pki-ca',
+    token: 'hsm',
+    profile: 'caSignedLogCert',
+    trust: ',,P',
+  },
+  {
+    id: 'capstan-subsystem',
+    nickname: 'subsystemCert cert-pki-ca',
+    token: 'hsm',
+    profile: 'caSubsystemCert',
+  },
+  {
+    id: 'capstan-tls-server',
+    nickname: 'Server-Cert cert-pki-ca',
+    token: 'internal',
+    profile: 'caServerCert',
+  },
 ];
 
 /** The nicknames of the CA's certificates whose keys live on the HSM. */

@@ -64,7 +64,7 @@ export function parseTrust(output: string): Map<string, string> {
 }
 
 /** Whether flags hold at least the wanted ones; `u`, that there is a key, comes and goes with the token. */
-function hasTrust(flags: string, wanted: string): boolean {
+export function hasTrust(flags: string, wanted: string): boolean {
   const parts = flags.split(',');
   return wanted.split(',').every((part, index) => [...part].every((flag) => parts[index]?.includes(flag)));
 }

@@ -115,6 +115,24 @@ export async function certificatePem(host: Host, instance: string, nickname: str
   return stdout.replaceAll('\r', '');
 }
 
+/**
+ * A certificate on a token that Dogtag's password.conf has the PIN of, PEM.
+ * @throws CapstanError `token-pin-missing`, `command-failed`
+ */
+export async function tokenCertificate(
+  host: Host,
+  instance: string,
+  token: string,
+  nickname: string,
+): Promise<string> {
+  const pins = await instancePins(instance);
+  return withPrivateFolder(async (folder) => {
+    const where = ['-d', nssDatabase(instance), '-h', token, '-f', folder.write('token', pins.pin(token))];
+    const { stdout } = await host.run('certutil', ['-L', ...where, '-n', `${token}:${nickname}`, '-a']);
+    return stdout;
+  });
+}
+
 const SYSTEM_DATABASE = '/etc/pki/nssdb';
 /** On the same file system, and nowhere that NSS looks. */
 const SYSTEM_DRAFT = `${SYSTEM_DATABASE}.new`;

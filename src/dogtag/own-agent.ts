@@ -55,16 +55,21 @@ export async function makeOwnAgent(
  * @param certificate PEM
  */
 export function agentUser(hostname: string, certificate: string): CaUser {
-  const { serialNumber, issuer, subject, raw } = new X509Certificate(certificate);
-  const serial = BigInt(`0x${serialNumber}`).toString();
+  const parsed = new X509Certificate(certificate);
   return caUser(agentUid(hostname), 'agentType', [AGENT_GROUP], {
-    description: [`2;${serial};${writtenByDogtag(issuer)};${writtenByDogtag(subject)}`],
-    userCertificate: [raw],
+    description: [certificateMark(parsed)],
+    userCertificate: [parsed.raw],
   });
 }
 
+/** By what Dogtag finds the user of a certificate; see {@link agentUser}. */
+export function certificateMark({ serialNumber, issuer, subject }: X509Certificate): string {
+  const serial = BigInt(`0x${serialNumber}`).toString();
+  return `2;${serial};${writtenByDogtag(issuer)};${writtenByDogtag(subject)}`;
+}
+
 /** A name as Dogtag writes it, from the lines of node:crypto, which begin with the least specific part. */
-function writtenByDogtag(lines: string): string {
+export function writtenByDogtag(lines: string): string {
   return lines
     .split('\n')
     .toReversed()

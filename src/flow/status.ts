@@ -12,6 +12,7 @@ import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
+import { type Placed, placedCertificates } from './renewal/record.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
@@ -32,6 +33,8 @@ export interface CertificateFinding extends Finding {
   token: string;
   serial: string;
   expires: string | undefined;
+  /** When it was renewed last; undefined for one that came with the installation. */
+  renewed: string | undefined;
 }
 
 /** How the server on this host is. */
@@ -79,6 +82,9 @@ function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[]
   return [
     ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
     ...(isUnwell('service', 'ca', 'directory') ? [restart] : []),
+    ...(isUnwell('certificate')
+      ? ['"capstan renew" renews what is due, and puts in place what certmonger has renewed.']
+      : []),
   ];
 }
 
@@ -183,11 +189,13 @@ async function certificates(host: Host, site: Site): Promise<Finding[]> {
   } catch (error) {
     return [{ area: 'certificate', name: 'certmonger', well: false, detail: sentenceOf(error) }];
   }
+  const placed = await placedCertificates();
   return CA_CERTIFICATES.map((certificate) =>
     certificateFinding(
       site,
       certificate,
       requests.find(({ id }) => id === certificate.id),
+      placed[certificate.id],
     ),
   );
 }
@@ -196,6 +204,7 @@ function certificateFinding(
   site: Site,
   { nickname, token: where }: SystemCertificate,
   request: TrackingRequest | undefined,
+  placed: Placed | undefined,
 ): Finding | CertificateFinding {
   const token = where === 'hsm' ? site.token.label : undefined;
   const base = { area: 'certificate', name: nickname } as const;
@@ -207,6 +216,7 @@ function certificateFinding(
       ? []
       : [`tracked on the token ${request.keyToken ?? 'internal'}`]),
     ...(daysLeft(request.expires) < EXPIRY_DAYS ? [`expires in ${daysLeft(request.expires)} days`] : []),
+    ...(placed && placed.serial !== request.serial ? ['renewed, but not in place everywhere'] : []),
   ];
   return {
     ...base,
@@ -215,6 +225,7 @@ function certificateFinding(
     token: token ?? 'internal',
     serial: request.serial,
     expires: request.expires?.toISOString(),
+    renewed: placed?.renewed,
   };
 }
 

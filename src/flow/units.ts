@@ -3,11 +3,12 @@ import { instanceUnit as directoryUnit } from '../directory/instance.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
 import { FEED_KEEPER, hasFeedKeeper } from './feed-keeper.ts';
+import { RENEWAL_TIMER } from './renewal/units.ts';
 import { directoryOf, type Site } from './site.ts';
 
 /** A service of a server. */
 export interface ServerUnit {
-  part: 'directory' | 'ca' | 'certmonger' | 'feed-keeper';
+  part: 'directory' | 'ca' | 'certmonger' | 'renewal' | 'feed-keeper';
   unit: string;
   /** The unit that starts it at boot. */
   bootUnit: string;
@@ -32,6 +33,7 @@ export async function serverUnits(site: Site, hasCa: boolean): Promise<ServerUni
     plain('directory', directory),
     ...(hasCa ? [tomcat] : []),
     plain('certmonger', 'certmonger.service'),
+    ...(hasCa ? [plain('renewal', RENEWAL_TIMER)] : []),
     ...((await hasFeedKeeper()) ? [plain('feed-keeper', FEED_KEEPER)] : []),
   ];
 }

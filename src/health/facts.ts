@@ -110,7 +110,7 @@ export interface UnitFacts {
   unit: string;
   /** The unit that starts it at boot. */
   bootUnit: string;
-  part: 'directory' | 'ca' | 'certmonger' | 'feed-keeper';
+  part: 'directory' | 'ca' | 'certmonger' | 'renewal' | 'feed-keeper';
   active: boolean;
   enabled: boolean;
   /** Units that must have started before it does. */

@@ -50,6 +50,8 @@ export const DEADLINES = {
   certmonger: { seconds: 60, what: 'one answer of certmonger on the system bus' },
   // Over when it was looked at, 30 s after the requests. A slow HSM delays it; FreeIPA waits as long.
   monitoring: { seconds: 300, what: 'certmonger, until it watches a certificate' },
+  // 3 s. Two signatures by the HSM, one for the request and one by the CA, and what certmonger writes to the token.
+  renewal: { seconds: 300, what: 'certmonger, until it has a renewed certificate' },
   // 0.3 s. Network HSMs answer within seconds; one that fails over to another needs tens of them.
   token: { seconds: 60, what: 'one call into the PKCS#11 library of the token' },
   // 1.2 s for the slowest of them. All are made at the same time.

@@ -186,6 +186,26 @@ export async function rightsOf(store: SoftHsmStore, folder: string): Promise<Fol
   });
 }
 
+/**
+ * Gives the files of a token's folder that belong to root to the owner of the folder, who could not read them: SoftHSM makes
+ * each file for the one who writes it (2.6.1).
+ */
+export async function ownTokenFolder(store: SoftHsmStore, folder: string): Promise<void> {
+  await withFolder(`${store.folder}/${folder}`, async (handle) => {
+    const { uid, gid } = await handle.stat();
+    if (uid === 0) return;
+    for (const name of (await readdir(inside(handle))).filter(isTokenFile)) {
+      const file = await open(inside(handle, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(unlessGone);
+      try {
+        const facts = await file?.stat();
+        if (facts?.isFile() && facts.uid === 0) await file?.chown(uid, gid);
+      } finally {
+        await file?.close();
+      }
+    }
+  });
+}
+
 /** Owner and modes for the first token of a user, as SoftHSM makes it: for its owner alone. */
 export async function firstRights(
   store: SoftHsmStore,

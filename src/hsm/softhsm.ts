@@ -19,6 +19,11 @@ export interface SoftHsmStore {
 
 const IS_SOFTHSM = /^SoftHSM\b/;
 
+/** Whether a library is SoftHSM, by what it says of itself. */
+export function isSoftHsm(facts: Pick<ModuleFacts, 'manufacturer'>): boolean {
+  return IS_SOFTHSM.test(facts.manufacturer);
+}
+
 /**
  * Lets SoftHSM pass and no other module: what the library says of itself and, where one is given, what the token says.
  * A module in between, p11-kit's for instance, shows tokens of SoftHSM whose files are on another host.
@@ -26,7 +31,7 @@ const IS_SOFTHSM = /^SoftHSM\b/;
  */
 export function requireSoftHsm(libraryPath: string, facts: ModuleFacts, token?: TokenFacts): void {
   const isTokenOfSoftHsm = !token || (IS_SOFTHSM.test(token.manufacturer) && IS_SOFTHSM.test(token.model));
-  if (IS_SOFTHSM.test(facts.manufacturer) && isTokenOfSoftHsm) return;
+  if (isSoftHsm(facts) && isTokenOfSoftHsm) return;
   const itself = [facts.manufacturer, facts.description, token?.manufacturer, token?.model];
   const names = itself.filter(Boolean).map((name) => JSON.stringify(name));
   throw refusal(

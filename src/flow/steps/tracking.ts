@@ -8,13 +8,13 @@ import {
   untilMonitoring,
   untrack,
 } from '../../certmonger/tracking.ts';
-import { AGENT_CERTIFICATE, AGENT_KEY } from '../../dogtag/agent.ts';
-import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
+import { CA_CERTIFICATES, INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
 import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
 import type { Host } from '../../host/host.ts';
-import { platform } from '../../host/platform.ts';
 import type { Step } from '../../plan/step.ts';
-import { CA_FILE, type Site } from '../site.ts';
+import { forgetPlaced, placedCertificates, recordPlaced } from '../renewal/record.ts';
+import { AFTER_SAVING, addRenewalUnits, helperCommand, removeRenewalUnits } from '../renewal/units.ts';
+import type { Site } from '../site.ts';
 
 /** What certmonger calls the CA of this cluster. */
 export const CA_NICKNAME = 'capstan';
@@ -40,13 +40,16 @@ export function tracking(host: Host, site: Site): Step {
       withCertmonger(host, async (certmonger) => {
         await dropStuck(certmonger);
         await trackAll(host, certmonger, site, report.line);
+        await addRenewalUnits(host);
       }),
     undo: () =>
       withCertmonger(host, async (certmonger) => {
+        await removeRenewalUnits(host);
         for (const request of await trackingRequests(certmonger)) {
           if (ids.has(request.id)) await untrack(certmonger, request);
         }
         await removeKnownCa(certmonger, CA_NICKNAME);
+        await forgetPlaced([...ids]);
       }),
   };
 }
@@ -57,16 +60,37 @@ async function trackAll(
   site: Site,
   line: (text: string) => void,
 ): Promise<void> {
-  const pins = await instancePins(INSTANCE);
-  const ca = await knownCa(certmonger, CA_NICKNAME, renewalHelper(site));
   const present = new Map((await trackingRequests(certmonger)).map(({ id, path }) => [id, path]));
-  for (const { id, nickname, token: where } of CA_CERTIFICATES) {
-    const token = where === 'hsm' ? site.token.label : undefined;
-    const certificate = { database: nssDatabase(INSTANCE), nickname, token, pin: pins.pin(token) };
-    const path = present.get(id) ?? (await track(certmonger, ca, id, certificate));
-    const { status } = await untilMonitoring(host, certmonger, path);
-    line(`${nickname}: ${status}`);
+  for (const certificate of CA_CERTIFICATES) {
+    const known = present.get(certificate.id);
+    if (known === undefined) await trackOne(host, certmonger, site, certificate);
+    else await untilMonitoring(host, certmonger, known);
+    line(`${certificate.nickname}: ${MONITORING}`);
   }
+}
+
+/**
+ * Has certmonger track one system certificate, and waits until it has read it. What it finds the first time is taken for in
+ * place.
+ * @returns the object path of the request
+ * @throws CapstanError `tracking-not-monitoring`, `certmonger-refused`, `token-pin-missing`, `interrupted`
+ */
+export async function trackOne(
+  host: Host,
+  certmonger: Certmonger,
+  site: Site,
+  { id, nickname, profile, token: where }: SystemCertificate,
+): Promise<string> {
+  const pins = await instancePins(INSTANCE);
+  const ca = await knownCa(certmonger, CA_NICKNAME, helperCommand());
+  const token = where === 'hsm' ? site.token.label : undefined;
+  const path = await track(certmonger, ca, id, {
+    ...{ database: nssDatabase(INSTANCE), nickname, token, pin: pins.pin(token) },
+    ...{ profile, afterSaving: AFTER_SAVING },
+  });
+  const { serial } = await untilMonitoring(host, certmonger, path);
+  if (!(await placedCertificates())[id]) await recordPlaced({ [id]: { serial } });
+  return path;
 }
 
 /**
@@ -78,13 +102,4 @@ async function dropStuck(certmonger: Certmonger): Promise<void> {
   for (const request of await trackingRequests(certmonger)) {
     if (request.stuck && ids.has(request.id)) await untrack(certmonger, request);
   }
-}
-
-/** certmonger's own helper for Dogtag, told where this CA is and who its agent is. */
-function renewalHelper({ hostname }: Site): string {
-  return [
-    `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`,
-    ...['-E', `http://${hostname}:8080/ca/ee/ca`, '-A', `https://${hostname}:8443/ca/agent/ca`],
-    ...['-i', CA_FILE, '-c', AGENT_CERTIFICATE, '-k', AGENT_KEY],
-  ].join(' ');
 }

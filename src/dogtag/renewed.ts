@@ -1,0 +1,132 @@
+/** The copies of a certificate that an instance keeps beside its token, and what becomes of them when it is renewed. */
+import { X509Certificate } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { failure } from '../errors.ts';
+import { editFile, pathExists } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
+import { isActive } from '../host/services.ts';
+import { withPrivateFolder } from '../secret/private-file.ts';
+import { hasTrust, parseTrust } from './clone-trust.ts';
+import { instanceUnit } from './destroy.ts';
+import { instanceConfiguration, instancePins, nssDatabase } from './nssdb.ts';
+
+/** Whether one certificate is another one's renewal: the same name for the same key, in other bytes. */
+export function isRenewalOf(certificate: X509Certificate, old: X509Certificate): boolean {
+  return (
+    certificate.subject === old.subject &&
+    certificate.publicKey.equals(old.publicKey) &&
+    !certificate.raw.equals(old.raw)
+  );
+}
+
+/**
+ * The text of a CS.cfg with each copy of a certificate that was renewed replaced by the new one, whatever the parameter is
+ * called: `ca.signing.cert`, `kra.transport.cert`, `ca.connector.KRA.transportCert`. From Dogtag 11.5 on there are none.
+ */
+export function withRenewed(text: string, renewed: readonly X509Certificate[]): string {
+  const lines = text.split('\n').map((line) => {
+    const [, key = '', value = ''] = /^([^#=]+[cC]ert)=(MI[A-Za-z0-9+/=]{200,})\s*$/.exec(line) ?? [];
+    const old = value && certificateOf(value);
+    const found = old && renewed.find((certificate) => isRenewalOf(certificate, old));
+    return found ? `${key}=${found.raw.toString('base64')}` : line;
+  });
+  return lines.join('\n');
+}
+
+function certificateOf(base64: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(Buffer.from(base64, 'base64'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Puts renewed certificates into the configurations of all subsystems of an instance.
+ * @throws CapstanError `dogtag-running`: Dogtag writes its configuration from memory and would undo this
+ */
+export async function refreshConfigurations(
+  host: Host,
+  instance: string,
+  renewed: readonly X509Certificate[],
+): Promise<void> {
+  if (await isActive(host, instanceUnit(instance))) {
+    throw failure('dogtag-running', `${instanceUnit(instance)} runs; its configuration cannot be changed.`);
+  }
+  const folder = instanceConfiguration(instance);
+  for (const name of await readdir(folder)) {
+    const file = `${folder}/${name}/CS.cfg`;
+    if (await pathExists(file)) await editFile(file, (text) => withRenewed(text, renewed));
+  }
+}
+
+/** A certificate as the internal token is to have it. */
+export interface InternalCopy {
+  nickname: string;
+  certificate: X509Certificate;
+  /** The flags that it must have, certutil(1)'s; undefined where a copy is kept only if there is one. */
+  trust: string | undefined;
+}
+
+/**
+ * Has the internal token of an instance hold exactly one certificate under each nickname, with its flags. Its keys are not
+ * touched. certmonger takes the copy of a certificate that it saves on another token away with the old one
+ * (0.79.13, `certsave-n.c`), so that a copy with flags is made where there is none.
+ * @throws CapstanError `command-failed`, `internal-copy-missing`
+ */
+export async function refreshInternalToken(
+  host: Host,
+  instance: string,
+  copies: readonly InternalCopy[],
+): Promise<void> {
+  const pins = await instancePins(instance);
+  await withPrivateFolder(async (folder) => {
+    const database = ['-d', nssDatabase(instance)];
+    const withPin = [...database, '-f', folder.write('internal', pins.pin(undefined))];
+    for (const copy of copies) await refreshCopy(host, database, withPin, copy);
+  });
+}
+
+/** More certificates than this under one nickname are a fault of something else. */
+const MOST = 10;
+
+async function refreshCopy(
+  host: Host,
+  database: readonly string[],
+  withPin: readonly string[],
+  { nickname, certificate, trust }: InternalCopy,
+): Promise<void> {
+  const flags = async () => {
+    const { stdout } = await host.run('certutil', ['-L', ...database]);
+    return parseTrust(stdout).get(nickname);
+  };
+  const before = await flags();
+  if (before === undefined && trust === undefined) return;
+  if (await isOnly(host, database, nickname, certificate, trust, before)) return;
+  for (let tries = 0; tries < MOST && (await flags()) !== undefined; tries += 1) {
+    await host.run('certutil', ['-D', ...withPin, '-n', nickname]);
+  }
+  const options = ['-n', nickname, '-t', trust ?? ',,', '-a'];
+  await host.run('certutil', ['-A', ...withPin, ...options], { input: certificate.toString() });
+  if ((await flags()) !== undefined) return;
+  throw failure(
+    'internal-copy-missing',
+    `The internal token of Dogtag does not hold "${nickname}" after it was put there.`,
+    `Look at it with "certutil ${database.join(' ')} -L".`,
+  );
+}
+
+/** Whether it is so already. */
+async function isOnly(
+  host: Host,
+  database: readonly string[],
+  nickname: string,
+  certificate: X509Certificate,
+  trust: string | undefined,
+  found: string | undefined,
+): Promise<boolean> {
+  if (found === undefined || (trust !== undefined && !hasTrust(found, trust))) return false;
+  const { stdout } = await host.run('certutil', ['-L', ...database, '-n', nickname, '-a']);
+  const blocks = stdout.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  return blocks.length === 1 && new X509Certificate(blocks[0] ?? '').raw.equals(certificate.raw);
+}

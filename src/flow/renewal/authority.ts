@@ -1,0 +1,59 @@
+/** What follows when the CA's own certificate is renewed. */
+import type { X509Certificate } from 'node:crypto';
+import { trustCaInDirectory } from '../../directory/certificate.ts';
+import { type Directory, withLocalDirectory } from '../../directory/client.ts';
+import { instanceUnit } from '../../directory/instance.ts';
+import { publishCaCertificate } from '../../directory/tree.ts';
+import { CA_SUFFIX } from '../../dogtag/deployment.ts';
+import { writtenByDogtag } from '../../dogtag/own-agent.ts';
+import { writeFileAtomically } from '../../host/files.ts';
+import type { Host } from '../../host/host.ts';
+import { restart } from '../../host/services.ts';
+import { CA_FILE, directoryOf, type Site } from '../site.ts';
+
+/** Where Dogtag keeps its CAs, the host's own among them (`authorityRecord` of 10.10.2). */
+const AUTHORITIES_DN = `ou=authorities,ou=ca,${CA_SUFFIX}`;
+const SERIAL = 'authoritySerial';
+
+/** Puts the serial number of the CA's renewed certificate into Dogtag's entry of the CA. */
+export async function refreshAuthority(
+  directory: Directory,
+  renewed: readonly X509Certificate[],
+): Promise<void> {
+  const authorities = renewed.filter(({ ca }) => ca);
+  if (authorities.length === 0 || !(await directory.entry(AUTHORITIES_DN, ['1.1']))) return;
+  const entries = await directory.search(AUTHORITIES_DN, {
+    scope: 'one',
+    filter: '(objectClass=authority)',
+    attributes: ['authorityDN', SERIAL],
+  });
+  for (const { subject, serialNumber } of authorities) {
+    const name = writtenByDogtag(subject).toLowerCase().replaceAll(/,\s+/g, ',');
+    const entry = entries.find(
+      (one) => one.values('authorityDN')[0]?.toLowerCase().replaceAll(/,\s+/g, ',') === name,
+    );
+    if (!entry || entry.values(SERIAL).length === 0) continue;
+    await directory.replace(entry.dn, { [SERIAL]: [BigInt(`0x${serialNumber}`).toString()] });
+  }
+}
+
+/**
+ * Has all on this host that trusts the CA trust its renewed certificate: the file, the entry in the directory for clients,
+ * and the directory server itself, which is restarted for it.
+ * @throws CapstanError `command-failed`, `directory-unreachable`, ...
+ */
+export async function refreshCaTrust(
+  host: Host,
+  site: Site,
+  certificate: X509Certificate,
+  line: (text: string) => void,
+): Promise<void> {
+  const instance = directoryOf(site);
+  await writeFileAtomically(CA_FILE, certificate.toString(), { mode: 0o644 });
+  await withLocalDirectory(host, instance, (directory) =>
+    publishCaCertificate(directory, instance.suffix, certificate.raw),
+  );
+  await trustCaInDirectory(host, instance, certificate.toString());
+  line(`Restarting the directory ${instance.name}`);
+  await restart(host, instanceUnit(instance));
+}

@@ -1,0 +1,72 @@
+/** Who renews what: what this host may ask its CA for, and what it takes over from another server. */
+import { X509Certificate } from 'node:crypto';
+import { withLocalDirectory } from '../../directory/client.ts';
+import { recordedServers, type ServerEntry } from '../../directory/masters.ts';
+import { publishedRenewal } from '../../directory/renewals.ts';
+import { CA_CERTIFICATES, type SystemCertificate } from '../../dogtag/certificates.ts';
+import { isRenewalOf } from '../../dogtag/renewed.ts';
+import type { Host } from '../../host/host.ts';
+import { caOf } from '../roles.ts';
+import { directoryOf, type Site } from '../site.ts';
+
+/** The system certificates that a server has. */
+export function systemCertificates(): readonly SystemCertificate[] {
+  return CA_CERTIFICATES;
+}
+
+/** Who renews a certificate, as this host sees it. */
+export interface Standing {
+  /** Whether it is this host that asks the CA. */
+  renewsHere: boolean;
+  /** The server that renews what all share; undefined where none is recorded. */
+  master: string | undefined;
+  /** Whether the token of that server is this host's. */
+  sharesToken: boolean;
+  /** What that server published, when it is newer than the certificate that this host has. */
+  published: X509Certificate | undefined;
+}
+
+/**
+ * Who renews a certificate. What is in the internal token is each host's own.
+ * @param current the certificate that this host has
+ * @throws CapstanError `directory-unreachable`, `directory-refused`
+ */
+export async function standingOf(
+  host: Host,
+  site: Site,
+  certificate: SystemCertificate,
+  current: X509Certificate,
+): Promise<Standing> {
+  const { name, suffix } = directoryOf(site);
+  return withLocalDirectory(host, { name }, async (directory) => {
+    const servers = await recordedServers(directory, suffix);
+    const bytes = await publishedRenewal(directory, suffix, certificate.nickname);
+    const published = bytes && new X509Certificate(bytes);
+    return {
+      ...dutyOf(site.hostname, certificate, servers),
+      published: published && isNewer(published, current) ? published : undefined,
+    };
+  });
+}
+
+/** The part of it that the record of the servers decides. */
+export function dutyOf(
+  hostname: string,
+  { token }: Pick<SystemCertificate, 'token'>,
+  servers: readonly ServerEntry[],
+): Omit<Standing, 'published'> {
+  const master = servers.find((server) => caOf(server)?.renewalMaster);
+  const here = servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
+  const isMaster = master !== undefined && master === here;
+  const serial = caOf(master)?.tokenSerial;
+  return {
+    renewsHere: token === 'internal' || isMaster,
+    master: master?.hostname,
+    sharesToken: serial !== undefined && serial === caOf(here)?.tokenSerial,
+  };
+}
+
+/** Whether a certificate is a later one for the same name and key. */
+export function isNewer(published: X509Certificate, current: X509Certificate): boolean {
+  return isRenewalOf(published, current) && published.validFromDate > current.validFromDate;
+}

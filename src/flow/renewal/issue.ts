@@ -1,0 +1,89 @@
+/** Renewing one certificate for certmonger: through the CA, or from what another server published. */
+import type { X509Certificate } from 'node:crypto';
+import { X509Certificate as Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { withCertmonger } from '../../certmonger/bus.ts';
+import { trackingRequests } from '../../certmonger/tracking.ts';
+import { agentCredentials } from '../../dogtag/agent.ts';
+import type { SystemCertificate } from '../../dogtag/certificates.ts';
+import { enroll } from '../../dogtag/enroll.ts';
+import { caSession } from '../../dogtag/rest.ts';
+import { failure } from '../../errors.ts';
+import type { Host } from '../../host/host.ts';
+import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
+import { standingOf, systemCertificates } from './cluster.ts';
+import { ANSWERS, askLater, type HelperAnswer, type RenewalRequest } from './protocol.ts';
+import { RENEWAL_SERVICE } from './units.ts';
+
+/**
+ * Renews a certificate: on the server that renews what all share, and for what is a host's own, the CA issues a new one.
+ * Elsewhere it is the one that that server published. Where the token is that server's, the certificate is on it already
+ * when it is published: certmonger is told to wait, and is then made to read it, so that nobody writes it twice.
+ * @throws CapstanError `renewal-unknown`, `not-installed`, those of {@link standingOf}, of the CA's session, and
+ *   `enrollment-failed`, `renewal-unverified`
+ */
+export async function renewCertificate(host: Host, request: RenewalRequest): Promise<HelperAnswer> {
+  const { site } = await installedServer();
+  const certificate = await trackedAs(host, request.current);
+  const standing = await standingOf(host, site, certificate, request.current);
+  if (standing.renewsHere) {
+    const issued = await issue(host, site, certificate, request);
+    return { code: ANSWERS.issued, output: issued.toString().trim() };
+  }
+  if (standing.published && !standing.sharesToken)
+    return { code: ANSWERS.issued, output: standing.published.toString().trim() };
+  if (standing.published) await host.run('systemctl', ['start', '--no-block', RENEWAL_SERVICE]);
+  return askLater(request.asked);
+}
+
+/** Which system certificate it is: certmonger does not say, but its request has the same certificate. */
+async function trackedAs(host: Host, current: X509Certificate): Promise<SystemCertificate> {
+  const requests = await withCertmonger(host, trackingRequests);
+  const ids = requests
+    .filter(({ serial }) => serial !== '' && BigInt(`0x${serial}`) === BigInt(`0x${current.serialNumber}`))
+    .map(({ id }) => id);
+  const found = systemCertificates().find(({ id }) => ids.includes(id));
+  if (found) return found;
+  throw failure(
+    'renewal-unknown',
+    `The certificate ${current.serialNumber} (${current.subject.replaceAll('\n', ',')}) is none of the system certificates.`,
+    'Capstan renews those alone. Ask the CA for others through an agent.',
+  );
+}
+
+/** Has the CA of this host issue it, and looks at it before certmonger saves it. */
+async function issue(
+  host: Host,
+  { hostname }: Site,
+  certificate: SystemCertificate,
+  { request, current, profile }: RenewalRequest,
+): Promise<X509Certificate> {
+  const caCertificate = await readFile(CA_FILE, 'utf8');
+  const [{ restPath }, agent] = await Promise.all([dogtagOf(), agentCredentials()]);
+  const session = caSession(host, { hostname, caCertificate, restPath, agent });
+  try {
+    const pem = await enroll(session, profile ?? certificate.profile, request);
+    const issued = new Certificate(pem);
+    requireRenewal(issued, current, new Certificate(caCertificate));
+    return issued;
+  } finally {
+    session.close();
+  }
+}
+
+/** @throws CapstanError `renewal-unverified` */
+export function requireRenewal(issued: X509Certificate, current: X509Certificate, ca: X509Certificate): void {
+  const flaws = [
+    ...(issued.publicKey.equals(current.publicKey) ? [] : ['it is for another key']),
+    ...(issued.subject === current.subject ? [] : [`its subject is ${issued.subject.replaceAll('\n', ',')}`]),
+    ...(issued.verify(ca.publicKey) ? [] : ["it does not verify with the CA's certificate"]),
+    ...(issued.ca === current.ca ? [] : [`it is ${issued.ca ? '' : 'not '}a CA's certificate`]),
+    ...(issued.validToDate > current.validFromDate ? [] : ['it ends before the old one began']),
+  ];
+  if (flaws.length === 0) return;
+  throw failure(
+    'renewal-unverified',
+    `The CA issued the certificate ${issued.serialNumber} for ${current.subject.replaceAll('\n', ',')}, but ${flaws.join(', and ')}.`,
+    'Look whether the profile was changed; the old certificate stays in place.',
+  );
+}

@@ -1,0 +1,153 @@
+/** What the renewal service does: certificates that another server published are taken over, renewed ones put in place. */
+import { X509Certificate } from 'node:crypto';
+import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
+import {
+  isAtRest,
+  MONITORING,
+  resubmit,
+  type TrackingRequest,
+  trackingRequest,
+  trackingRequests,
+  untilAtRest,
+  untrack,
+} from '../../certmonger/tracking.ts';
+import { INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
+import { tokenCertificate } from '../../dogtag/nssdb.ts';
+import type { Host } from '../../host/host.ts';
+import { pause } from '../../host/wait.ts';
+import { isUnfinished } from '../../plan/journal.ts';
+import type { Listener } from '../../plan/step.ts';
+import { installedServer, type Report, type Site, tellingJournal } from '../site.ts';
+import { trackOne } from '../steps/tracking.ts';
+import { stepper } from '../token-move.ts';
+import { type Standing, standingOf, systemCertificates } from './cluster.ts';
+import { notInPlace, placeCertificates, type Renewed } from './place.ts';
+import { placedCertificates } from './record.ts';
+
+/** Milliseconds between two looks whether certmonger is at work. */
+const BETWEEN_LOOKS = 1000;
+/** Looks until what takes longer is left to the next run: certificates that are renewed together cost one restart. */
+const LOOKS = 60;
+/** Rounds until what still changes is left to the next run. */
+const ROUNDS = 5;
+
+/**
+ * The same for the server of this host, as a run of its own.
+ * @throws CapstanError `not-installed`, and as {@link keepRenewals} does
+ */
+export async function keepRenewalsHere(host: Host, listen: Listener): Promise<Report> {
+  const server = await installedServer();
+  const { hostname } = server.site;
+  const nothing = (title: string) => ({ title, facts: [], next: [] });
+  if (!server.hasCa || isUnfinished(tellingJournal(server)))
+    return nothing(`The CA of ${hostname} is not whole; its certificates are left alone.`);
+  const step = stepper(host, listen, [['renewals', 'Look for renewed certificates']]);
+  const line = (text: string) => listen({ type: 'step-line', id: 'renewals', line: text });
+  const done = await step('renewals', () => keepRenewals(host, server.site, line));
+  if (done.length === 0) return nothing('No certificate is new.');
+  return {
+    title: 'Renewed certificates are in place.',
+    facts: done.map((value) => ({ name: 'Done', value })),
+    next: [],
+  };
+}
+
+/**
+ * Takes over what another server published, and puts in place what certmonger renewed, until nothing is left to do.
+ * @returns what was done, in words
+ * @throws CapstanError as {@link placeCertificates} and {@link takeOver} do
+ */
+export async function keepRenewals(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
+  const done: string[] = [];
+  await withCertmonger(host, (certmonger) => trackMissing(host, certmonger, site));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const requests = await withCertmonger(host, (certmonger) => untilQuiet(host, certmonger));
+    for (const certificate of systemCertificates()) {
+      const request = requests.find(({ id }) => id === certificate.id);
+      if (!request?.certificate) continue;
+      const taken = await takeOver(host, site, certificate, request, line);
+      if (taken) done.push(`took over "${certificate.nickname}" from ${taken}`);
+    }
+    const waiting = await renewedHere(host);
+    if (waiting.length === 0) return done;
+    await placeCertificates(host, site, waiting, line);
+    done.push(...waiting.map(({ certificate }) => `put "${certificate.nickname}" in place`));
+  }
+  return done;
+}
+
+/** Tracks what a run that was killed between giving up a request and making it again left untracked. */
+async function trackMissing(host: Host, certmonger: Certmonger, site: Site): Promise<void> {
+  const ids = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
+  const placed = await placedCertificates();
+  for (const certificate of systemCertificates()) {
+    if (!ids.has(certificate.id) && placed[certificate.id])
+      await trackOne(host, certmonger, site, certificate);
+  }
+}
+
+/** The certificates that certmonger renewed and that are not in place yet. */
+export async function renewedHere(host: Host): Promise<Renewed[]> {
+  const requests = await withCertmonger(host, trackingRequests);
+  return notInPlace(
+    systemCertificates(),
+    requests.filter(({ status }) => status === MONITORING),
+  );
+}
+
+/** Waits until certmonger is at work on none of the certificates, but not without end. */
+async function untilQuiet(host: Host, certmonger: Certmonger): Promise<TrackingRequest[]> {
+  const ids = new Set(systemCertificates().map(({ id }) => id));
+  for (let look = 1; ; look += 1) {
+    const requests = (await trackingRequests(certmonger)).filter(({ id }) => ids.has(id));
+    if (requests.every(isAtRest) || look >= LOOKS) return requests;
+    await pause(host, BETWEEN_LOOKS, 'certmonger to renew');
+  }
+}
+
+/**
+ * Takes a certificate over that the server which renews for all published. On the same token it is already: certmonger
+ * reads it anew. A token of this host's own gets it through certmonger's helper.
+ * @returns the server it was taken from; undefined where there was nothing to take
+ * @throws CapstanError `directory-unreachable`, those of certmonger and of {@link trackOne}
+ */
+export async function takeOver(
+  host: Host,
+  site: Site,
+  certificate: SystemCertificate,
+  request: TrackingRequest,
+  line: (text: string) => void,
+): Promise<string | undefined> {
+  if (certificate.token === 'internal') return undefined;
+  const current = new X509Certificate(request.certificate);
+  const standing = await standingOf(host, site, certificate, current);
+  const { renewsHere, published, master } = standing;
+  if (renewsHere || !published || master === undefined) return undefined;
+  line(`Taking "${certificate.nickname}" over from ${master}`);
+  const found = await read(host, site, certificate, request, standing);
+  return found !== undefined && sameSerial(found.serial, published.serialNumber) ? master : undefined;
+}
+
+async function read(
+  host: Host,
+  site: Site,
+  certificate: SystemCertificate,
+  request: TrackingRequest,
+  { published, sharesToken }: Standing,
+): Promise<TrackingRequest | undefined> {
+  return withCertmonger(host, async (certmonger) => {
+    if (!sharesToken) {
+      await resubmit(certmonger, request);
+      return untilAtRest(host, certmonger, request.path);
+    }
+    const onToken = await tokenCertificate(host, INSTANCE, site.token.label, certificate.nickname);
+    if (!published?.raw.equals(new X509Certificate(onToken).raw)) return undefined;
+    await untrack(certmonger, request);
+    return trackingRequest(certmonger, await trackOne(host, certmonger, site, certificate));
+  });
+}
+
+/** Whether two serial numbers are the same, hexadecimal both, whatever their leading zeros and letter case. */
+export function sameSerial(one: string, other: string): boolean {
+  return one !== '' && other !== '' && BigInt(`0x${one}`) === BigInt(`0x${other}`);
+}

@@ -1,0 +1,44 @@
+/**
+ * What is known on this host of its renewals: of each system certificate the serial number of the one that is in place
+ * everywhere. A certificate that certmonger has and that is not recorded here is yet to be put in place.
+ */
+import { readFile } from 'node:fs/promises';
+import { removeFile, writeFileAtomically } from '../../host/files.ts';
+
+const RECORD = '/var/lib/capstan/renewals.json';
+
+/** A certificate that was put in place. */
+export interface Placed {
+  /** Hexadecimal, as certmonger writes it. */
+  serial: string;
+  /** When it was renewed, ISO 8601; undefined for one that came with the installation. */
+  renewed?: string;
+}
+
+/** By the ids of the tracking requests. */
+export type PlacedRecord = Readonly<Record<string, Placed>>;
+
+/** The record of this host; empty where there is none. */
+export async function placedCertificates(): Promise<PlacedRecord> {
+  try {
+    return JSON.parse(await readFile(RECORD, 'utf8')) as PlacedRecord;
+  } catch {
+    return {};
+  }
+}
+
+/** Adds to the record; on disk when it returns. */
+export async function recordPlaced(placed: PlacedRecord): Promise<void> {
+  const record = { ...(await placedCertificates()), ...placed };
+  await writeFileAtomically(RECORD, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o644 });
+}
+
+/** Takes certificates out of the record, and the record away when nothing is left in it. */
+export async function forgetPlaced(ids: readonly string[]): Promise<void> {
+  const left = Object.entries(await placedCertificates()).filter(([id]) => !ids.includes(id));
+  if (left.length === 0) await removeFile(RECORD);
+  else
+    await writeFileAtomically(RECORD, `${JSON.stringify(Object.fromEntries(left), undefined, 2)}\n`, {
+      mode: 0o644,
+    });
+}
