@@ -98,6 +98,13 @@ export async function trustCaInDirectory(
   await host.run('certutil', ['-A', ...database, '-t', 'CT,,', '-a'], { input: caCertificate });
 }
 
+/** The TLS certificate from the CA in the instance's database, PEM. @throws CapstanError `command-failed` */
+export async function directoryCertificatePem(host: Host, instance: DirectoryInstance): Promise<string> {
+  const where = ['-d', instanceFolder(instance), '-n', DIRECTORY_NICKNAME];
+  const { stdout } = await host.run('certutil', ['-L', ...where, '-a']);
+  return stdout;
+}
+
 function servingCertificate(ldif: string): string {
   const changed = withValue(ldif, RSA_ENTRY, 'nsSSLPersonalitySSL', DIRECTORY_NICKNAME);
   if (changed !== undefined) return changed;

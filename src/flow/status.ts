@@ -232,8 +232,7 @@ function certificateFinding(
 /** When a certificate that certmonger does not watch expires. @throws Error when that is soon */
 function lasting(expires: Date): string {
   const days = daysLeft(expires);
-  if (days < EXPIRY_DAYS)
-    throw new Error(`the certificate expires in ${days} days and is not renewed by itself`);
+  if (days < EXPIRY_DAYS) throw new Error(`the certificate expires in ${days} days and was not renewed`);
   return `expires ${expires.toISOString().slice(0, 10)}`;
 }
 

@@ -1,6 +1,5 @@
 /** Renewing one certificate for certmonger: through the CA, or from what another server published. */
-import type { X509Certificate } from 'node:crypto';
-import { X509Certificate as Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { withCertmonger } from '../../certmonger/bus.ts';
 import { trackingRequests } from '../../certmonger/tracking.ts';
@@ -27,7 +26,8 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
   const certificate = await trackedAs(host, request.current);
   const standing = await standingOf(host, site, certificate, request.current);
   if (standing.renewsHere) {
-    const issued = await issue(host, site, certificate, request);
+    const profile = request.profile ?? certificate.profile;
+    const issued = await issueRenewal(host, site, { ...request, profile });
     return { code: ANSWERS.issued, output: issued.toString().trim() };
   }
   if (standing.published && !standing.sharesToken)
@@ -51,20 +51,22 @@ async function trackedAs(host: Host, current: X509Certificate): Promise<SystemCe
   );
 }
 
-/** Has the CA of this host issue it, and looks at it before certmonger saves it. */
-async function issue(
+/**
+ * Has the CA of this host issue a renewed certificate, as its agent, and looks at it before anybody saves it.
+ * @param request PKCS#10, PEM
+ * @throws CapstanError `renewal-unverified`, `enrollment-failed`, `ca-refused`, `ca-unreachable`, `ca-login-refused`
+ */
+export async function issueRenewal(
   host: Host,
-  { hostname }: Site,
-  certificate: SystemCertificate,
-  { request, current, profile }: RenewalRequest,
+  { hostname }: Pick<Site, 'hostname'>,
+  { request, current, profile }: { request: string; current: X509Certificate; profile: string },
 ): Promise<X509Certificate> {
   const caCertificate = await readFile(CA_FILE, 'utf8');
   const [{ restPath }, agent] = await Promise.all([dogtagOf(), agentCredentials()]);
   const session = caSession(host, { hostname, caCertificate, restPath, agent });
   try {
-    const pem = await enroll(session, profile ?? certificate.profile, request);
-    const issued = new Certificate(pem);
-    requireRenewal(issued, current, new Certificate(caCertificate));
+    const issued = new X509Certificate(await enroll(session, profile, request));
+    requireRenewal(issued, current, new X509Certificate(caCertificate));
     return issued;
   } finally {
     session.close();

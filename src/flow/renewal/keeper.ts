@@ -21,6 +21,7 @@ import { installedServer, type Report, type Site, tellingJournal } from '../site
 import { trackOne } from '../steps/tracking.ts';
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
+import { endsSoon, ownCertificates } from './own.ts';
 import { notInPlace, placeCertificates, type Renewed } from './place.ts';
 import { placedCertificates } from './record.ts';
 
@@ -69,9 +70,15 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
       if (taken) done.push(`took over "${certificate.nickname}" from ${taken}`);
     }
     const waiting = await renewedHere(host);
-    if (waiting.length === 0) return done;
+    if (waiting.length === 0) break;
     await placeCertificates(host, site, waiting, line);
     done.push(...waiting.map(({ certificate }) => `put "${certificate.nickname}" in place`));
+  }
+  for (const own of ownCertificates(host, site)) {
+    if (!endsSoon(await own.current())) continue;
+    line(`Renewing ${own.title}`);
+    await own.renew();
+    done.push(`renewed ${own.title}`);
   }
   return done;
 }

@@ -20,6 +20,7 @@ import { installedServer, type Report, type Site, tellingJournal } from '../site
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
 import { keepRenewals, sameSerial, takeOver } from './keeper.ts';
+import { DUE_DAYS, ownCertificates } from './own.ts';
 
 /** What is to be renewed. */
 export interface RenewalWish {
@@ -29,9 +30,6 @@ export interface RenewalWish {
   force: boolean;
   listen: Listener;
 }
-
-/** Days before its end from which on a certificate is due; certmonger renews then by itself (`ttls` of its configuration). */
-const DUE_DAYS = 28;
 
 /** A certificate that is to be renewed, or taken over. */
 interface Candidate {
@@ -52,20 +50,27 @@ export async function renewCertificates(
   { nickname, force, listen }: RenewalWish,
 ): Promise<Report> {
   const site = await requireServer();
-  const wanted = wantedCertificates(nickname);
+  const own = ownCertificates(host, site).filter(({ name }) => nickname === undefined || name === nickname);
+  const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname);
   await runChecks(looks(host, site), listen);
   const candidates = await chosen(host, site, wanted, nickname !== undefined, force);
+  const forced = force ? own : [];
   const step = stepper(host, listen, [
     ...candidates.map(
       ({ certificate, standing }) => [certificate.id, titleOf(certificate, standing)] as const,
     ),
     ['place', 'Put in place what is new'] as const,
+    ...forced.map(({ name, title }) => [name, `Renew ${title}`] as const),
   ]);
   for (const candidate of candidates) {
     const { id } = candidate.certificate;
     await step(id, () => renewOne(host, site, candidate, tell(listen, id)));
   }
   const done = await step('place', () => keepRenewals(host, site, tell(listen, 'place')));
+  for (const { name, title, renew } of forced) {
+    await step(name, renew);
+    done.push(`renewed ${title}`);
+  }
   return report(site, candidates, done);
 }
 
@@ -96,7 +101,7 @@ function wantedCertificates(nickname: string | undefined): readonly SystemCertif
   throw refusal(
     'certificate-unknown',
     `${quoted(nickname)} is no system certificate of this server.`,
-    `They are ${all.map((one) => quoted(one.nickname)).join(', ')}.`,
+    `They are ${all.map((one) => quoted(one.nickname)).join(', ')}; and there are "agent" and "directory".`,
   );
 }
 
