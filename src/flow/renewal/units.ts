@@ -43,6 +43,8 @@ export async function removeRenewalUnits(host: Host): Promise<void> {
   await disable(host, RENEWAL_TIMER);
   for (const unit of [RENEWAL_TIMER, RENEWAL_SERVICE]) await removeFile(`${FOLDER}/${unit}`);
   await host.run('systemctl', ['daemon-reload']);
+  // A run that failed would stay in the list of failed units.
+  await host.run('systemctl', ['reset-failed', RENEWAL_SERVICE], { accept: [0, 1] });
 }
 
 function serviceFile(): string {
@@ -54,6 +56,7 @@ After=${instanceUnit(INSTANCE)} certmonger.service
 [Service]
 Type=oneshot
 ExecStart=${assetPath('bin/capstan')} renewal-keeper
+SuccessExitStatus=130 143
 `;
 }
 
@@ -62,9 +65,8 @@ const TIMER_FILE = `# Written by Capstan: looks for renewed certificates that an
 Description=Capstan, looking for renewed certificates
 
 [Timer]
-OnBootSec=10min
+OnActiveSec=15min
 OnUnitInactiveSec=1h
-OnActiveSec=1h
 RandomizedDelaySec=5min
 
 [Install]
