@@ -18,6 +18,7 @@ import type { Host } from '../../host/host.ts';
 import { serviceEvidence, systemEvidence, unitEvidence } from '../../host/system.ts';
 import { tokenEvidence } from '../../hsm/evidence.ts';
 import { PRIVATE_PARENTS } from '../../secret/private-file.ts';
+import { RENEWAL_SERVICE, RENEWAL_TIMER } from '../renewal/units.ts';
 import { CA_FILE, directoryOf, installedServer, PKI_USER, type Site } from '../site.ts';
 import { serverStatus } from '../status.ts';
 
@@ -125,9 +126,14 @@ async function services(site: Site | undefined): Promise<Evidence[]> {
     ...dogtagUnits(INSTANCE),
     ...(await knownInstances(site)).flatMap(directoryUnits),
     'certmonger.service',
+    RENEWAL_SERVICE,
+    RENEWAL_TIMER,
   ];
   return [
-    ...serviceEvidence(['pki-tomcatd@*', 'dirsrv@*', 'certmonger.service', 'pki-tomcatd.target']),
+    ...serviceEvidence([
+      ...['pki-tomcatd@*', 'dirsrv@*', 'certmonger.service', 'pki-tomcatd.target'],
+      ...[RENEWAL_SERVICE, RENEWAL_TIMER],
+    ]),
     unitEvidence(units),
   ];
 }
