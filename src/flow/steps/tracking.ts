@@ -3,6 +3,7 @@ import {
   knownCa,
   MONITORING,
   removeKnownCa,
+  type TrackingRequest,
   track,
   trackingRequests,
   untilMonitoring,
@@ -13,7 +14,13 @@ import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { forgetPlaced, placedCertificates, recordPlaced } from '../renewal/record.ts';
-import { AFTER_SAVING, addRenewalUnits, helperCommand, removeRenewalUnits } from '../renewal/units.ts';
+import {
+  AFTER_SAVING,
+  addRenewalUnits,
+  hasRenewalTimer,
+  helperCommand,
+  removeRenewalUnits,
+} from '../renewal/units.ts';
 import type { Site } from '../site.ts';
 
 /** What certmonger calls the CA of this cluster. */
@@ -34,7 +41,10 @@ export function tracking(host: Host, site: Site): Step {
       withCertmonger(host, async (certmonger) => {
         const requests = await trackingRequests(certmonger);
         const watched = new Set(requests.flatMap(({ id, status }) => (status === MONITORING ? [id] : [])));
-        return [...ids].every((id) => watched.has(id));
+        const placed = await placedCertificates();
+        return (
+          [...ids].every((id) => watched.has(id) && placed[id] !== undefined) && (await hasRenewalTimer())
+        );
       }),
     apply: (report) =>
       withCertmonger(host, async (certmonger) => {
@@ -64,7 +74,7 @@ async function trackAll(
   for (const certificate of CA_CERTIFICATES) {
     const known = present.get(certificate.id);
     if (known === undefined) await trackOne(host, certmonger, site, certificate);
-    else await untilMonitoring(host, certmonger, known);
+    else await recordFirst(certificate.id, await untilMonitoring(host, certmonger, known));
     line(`${certificate.nickname}: ${MONITORING}`);
   }
 }
@@ -88,9 +98,12 @@ export async function trackOne(
     ...{ database: nssDatabase(INSTANCE), nickname, token, pin: pins.pin(token) },
     ...{ profile, afterSaving: AFTER_SAVING },
   });
-  const { serial } = await untilMonitoring(host, certmonger, path);
-  if (!(await placedCertificates())[id]) await recordPlaced({ [id]: { serial } });
+  await recordFirst(id, await untilMonitoring(host, certmonger, path));
   return path;
+}
+
+async function recordFirst(id: string, { serial }: TrackingRequest): Promise<void> {
+  if (!(await placedCertificates())[id]) await recordPlaced({ [id]: { serial } });
 }
 
 /**
