@@ -1,6 +1,6 @@
 /** The copies of a certificate that an instance keeps beside its token, and what becomes of them when it is renewed. */
 import { X509Certificate } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, symlink, unlink } from 'node:fs/promises';
 import { failure } from '../errors.ts';
 import { editFile, pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
@@ -81,10 +81,28 @@ export async function refreshInternalToken(
 ): Promise<void> {
   const pins = await instancePins(instance);
   await withPrivateFolder(async (folder) => {
-    const database = ['-d', nssDatabase(instance)];
-    const withPin = [...database, '-f', folder.write('internal', pins.pin(undefined))];
-    for (const copy of copies) await refreshCopy(host, database, withPin, copy);
+    const pin = folder.write('internal', pins.pin(undefined));
+    const database = ['-d', `sql:${await internalTokenAlone(host, instance, `${folder.path}/nss`)}`];
+    for (const copy of copies) await refreshCopy(host, database, [...database, '-f', pin], copy);
   });
+}
+
+/** The files of an NSS database that make its internal token. */
+const INTERNAL_FILES = ['cert9.db', 'key4.db'];
+
+/**
+ * Makes an NSS database of the internal token of an instance and no other: NSS deletes a certificate from every token that
+ * has it, and the one on the HSM is to stay (`NSSCertificate_DeleteStoredObject`).
+ * @param folder where its files are to be; the token's own are linked
+ */
+async function internalTokenAlone(host: Host, instance: string, folder: string): Promise<string> {
+  await mkdir(folder, { mode: 0o700 });
+  await host.run('certutil', ['-N', '--empty-password', '-d', `sql:${folder}`]);
+  for (const name of INTERNAL_FILES) {
+    await unlink(`${folder}/${name}`);
+    await symlink(`${nssDatabase(instance)}/${name}`, `${folder}/${name}`);
+  }
+  return folder;
 }
 
 /** More certificates than this under one nickname are a fault of something else. */
@@ -112,7 +130,7 @@ async function refreshCopy(
   throw failure(
     'internal-copy-missing',
     `The internal token of Dogtag does not hold "${nickname}" after it was put there.`,
-    `Look at it with "certutil ${database.join(' ')} -L".`,
+    `Look at it with "certutil -L -d /etc/pki/INSTANCE/alias".`,
   );
 }
 
