@@ -130,7 +130,7 @@ async function refreshCopy(
   throw failure(
     'internal-copy-missing',
     `The internal token of Dogtag does not hold "${nickname}" after it was put there.`,
-    `Look at it with "certutil -L -d /etc/pki/INSTANCE/alias".`,
+    'Look at the NSS database of the instance with "certutil -L -d".',
   );
 }
 
