@@ -59,18 +59,18 @@ export async function renewCertificates(
     ...candidates.map(
       ({ certificate, standing }) => [certificate.id, titleOf(certificate, standing)] as const,
     ),
-    ['place', 'Put in place what is new'] as const,
     ...forced.map(({ name, title }) => [name, `Renew ${title}`] as const),
+    ['place', 'Put in place what is new'] as const,
   ]);
   for (const candidate of candidates) {
     const { id } = candidate.certificate;
     await step(id, () => renewOne(host, site, candidate, tell(listen, id)));
   }
-  const done = await step('place', () => keepRenewals(host, site, tell(listen, 'place')));
-  for (const { name, title, renew } of forced) {
-    await step(name, renew);
-    done.push(`renewed ${title}`);
-  }
+  for (const { name, renew } of forced) await step(name, renew);
+  const done = [
+    ...forced.map(({ title }) => `renewed ${title}`),
+    ...(await step('place', () => keepRenewals(host, site, tell(listen, 'place')))),
+  ];
   return report(site, candidates, done);
 }
 
