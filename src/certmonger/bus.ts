@@ -30,6 +30,11 @@ export function text(value: string): unknown {
   return new (library().Variant)('s', value);
 }
 
+/** Wraps a whole number for `a{sv}`, as certmonger has its numbers: of 64 bits. */
+export function integer(value: number): unknown {
+  return new (library().Variant)('x', BigInt(value));
+}
+
 /** Wraps an object path for `a{sv}`. */
 export function objectPath(value: string): unknown {
   return new (library().Variant)('o', value);

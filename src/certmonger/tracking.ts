@@ -3,7 +3,7 @@ import { longerHint } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { pause } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
-import { type Certmonger, objectPath, text } from './bus.ts';
+import { type Certmonger, integer, objectPath, text } from './bus.ts';
 
 /** A certificate that certmonger is to watch: where its key and the certificate itself lie. */
 export interface TrackedCertificate {
@@ -15,6 +15,11 @@ export interface TrackedCertificate {
   token: string | undefined;
   /** PIN of that token. certmonger keeps it in its own store, readable by root only. */
   pin: Secret;
+  /**
+   * Bits of its key. certmonger makes a new key at the next renewal where the size is not the one that it was told, 2048 bits
+   * unless told (0.79.13, `key_gen_size`; seen with a CA's key of 3072 bits).
+   */
+  keySize: number;
   /** The profile that the CA's helper is told. */
   profile: string;
   /** The program that certmonger starts, as root, when it has saved a renewed certificate. */
@@ -222,7 +227,7 @@ export async function untilAtRest(
 function requestProperties(
   ca: string,
   id: string,
-  { database, nickname, token, pin, profile, afterSaving }: TrackedCertificate,
+  { database, nickname, token, pin, keySize, profile, afterSaving }: TrackedCertificate,
 ) {
   const sides = ['key', 'cert'].flatMap((side): [string, unknown][] => [
     [`${side}-storage`, text('NSSDB')],
@@ -234,6 +239,7 @@ function requestProperties(
     ['nickname', text(id)],
     ...sides,
     ['key-pin', text(pin.reveal())],
+    ['key-size', integer(keySize)],
     ['ca', objectPath(ca)],
     ['ca-profile', text(profile)],
     ['cert-postsave-command', text(afterSaving)],

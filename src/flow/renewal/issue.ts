@@ -1,5 +1,5 @@
 /** Renewing one certificate for certmonger: through the CA, or from what another server published. */
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { withCertmonger } from '../../certmonger/bus.ts';
 import { trackingRequests } from '../../certmonger/tracking.ts';
@@ -7,7 +7,7 @@ import { agentCredentials } from '../../dogtag/agent.ts';
 import type { SystemCertificate } from '../../dogtag/certificates.ts';
 import { enroll } from '../../dogtag/enroll.ts';
 import { caSession } from '../../dogtag/rest.ts';
-import { failure } from '../../errors.ts';
+import { failure, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
 import { standingOf, systemCertificates } from './cluster.ts';
@@ -54,13 +54,14 @@ async function trackedAs(host: Host, current: X509Certificate): Promise<SystemCe
 /**
  * Has the CA of this host issue a renewed certificate, as its agent, and looks at it before anybody saves it.
  * @param request PKCS#10, PEM
- * @throws CapstanError `renewal-unverified`, `enrollment-failed`, `ca-refused`, `ca-unreachable`, `ca-login-refused`
+ * @throws CapstanError `renewal-other-key`, `renewal-unverified`, `enrollment-failed`, `ca-refused`, `ca-unreachable`, `ca-login-refused`
  */
 export async function issueRenewal(
   host: Host,
   { hostname }: Pick<Site, 'hostname'>,
   { request, current, profile }: { request: string; current: X509Certificate; profile: string },
 ): Promise<X509Certificate> {
+  await requireSameKey(host, request, current);
   const caCertificate = await readFile(CA_FILE, 'utf8');
   const [{ restPath }, agent] = await Promise.all([dogtagOf(), agentCredentials()]);
   const session = caSession(host, { hostname, caCertificate, restPath, agent });
@@ -71,6 +72,20 @@ export async function issueRenewal(
   } finally {
     session.close();
   }
+}
+
+/**
+ * Refuses a request for another key than that of the certificate: certmonger makes a new one where it does not find the old
+ * one, or finds it of another size than it was told.
+ */
+async function requireSameKey(host: Host, request: string, current: X509Certificate): Promise<void> {
+  const { stdout } = await host.run('openssl', ['req', '-noout', '-pubkey'], { input: request });
+  if (createPublicKey(stdout).equals(current.publicKey)) return;
+  throw refusal(
+    'renewal-other-key',
+    `certmonger asks for a certificate of another key than that of the certificate ${current.serialNumber}: it made a new one. Nothing was renewed.`,
+    'The old key is on its token still. Look at "getcert list -v", and delete the new one with the tool of the HSM.',
+  );
 }
 
 /** @throws CapstanError `renewal-unverified` */

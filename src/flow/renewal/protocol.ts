@@ -41,7 +41,7 @@ const COOKIE = /^capstan-(\d{1,6})$/;
 
 /**
  * What is asked for.
- * @throws CapstanError (exit code 2) `usage`, `renewal-other-key`
+ * @throws CapstanError (exit code 2) `usage`
  */
 export function requestOf(environment: HelperEnvironment): RenewalRequest {
   const missing = REQUIRED.filter((name) => !environment[name]);
@@ -53,15 +53,6 @@ export function requestOf(environment: HelperEnvironment): RenewalRequest {
     );
   }
   const current = new X509Certificate(environment.CERTMONGER_CERTIFICATE ?? '');
-  const key = current.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-  const asked = environment.CERTMONGER_SPKI?.replaceAll(/\s/g, '');
-  if (asked && asked !== key) {
-    throw refusal(
-      'renewal-other-key',
-      `certmonger asks for a certificate of another key than that of the certificate ${current.serialNumber}: it did not find the key, and made one. Nothing was renewed.`,
-      'The old key is on its token still. Delete the new one with the tool of the HSM.',
-    );
-  }
   const [, count = '0'] = COOKIE.exec(environment.CERTMONGER_CA_COOKIE?.trim() ?? '') ?? [];
   return {
     request: environment.CERTMONGER_CSR ?? '',

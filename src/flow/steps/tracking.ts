@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
 import {
   knownCa,
@@ -10,7 +11,8 @@ import {
   untrack,
 } from '../../certmonger/tracking.ts';
 import { CA_CERTIFICATES, INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
-import { instancePins, nssDatabase } from '../../dogtag/nssdb.ts';
+import { certificatePem, instancePins, nssDatabase, tokenCertificate } from '../../dogtag/nssdb.ts';
+import { failure } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { forgetPlaced, placedCertificates, recordPlaced } from '../renewal/record.ts';
@@ -96,10 +98,20 @@ export async function trackOne(
   const token = where === 'hsm' ? site.token.label : undefined;
   const path = await track(certmonger, ca, id, {
     ...{ database: nssDatabase(INSTANCE), nickname, token, pin: pins.pin(token) },
-    ...{ profile, afterSaving: AFTER_SAVING },
+    ...{ keySize: await keySizeOf(host, token, nickname), profile, afterSaving: AFTER_SAVING },
   });
   await recordFirst(id, await untilMonitoring(host, certmonger, path));
   return path;
+}
+
+/** Bits of the key of a certificate: what an override of the deployment may have chosen. */
+async function keySizeOf(host: Host, token: string | undefined, nickname: string): Promise<number> {
+  const pem = await (token === undefined
+    ? certificatePem(host, INSTANCE, nickname)
+    : tokenCertificate(host, INSTANCE, token, nickname));
+  const { modulusLength } = new X509Certificate(pem).publicKey.asymmetricKeyDetails ?? {};
+  if (modulusLength) return modulusLength;
+  throw failure('tracking-not-rsa', `The certificate "${nickname}" is not of an RSA key.`);
 }
 
 async function recordFirst(id: string, { serial }: TrackingRequest): Promise<void> {

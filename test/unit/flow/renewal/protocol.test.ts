@@ -6,13 +6,10 @@ import { newKey, selfSigned } from '../../certificates.ts';
 
 const wish = { subject: '/O=EXAMPLE.TEST/CN=CA Audit', serial: '05', years: [2024, 2026] } as const;
 const certificate = selfSigned({ ...wish, key: newKey() });
-const spki = (one: typeof certificate) =>
-  one.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
 const environment = {
   CERTMONGER_OPERATION: 'SUBMIT',
   CERTMONGER_CSR: '-----BEGIN NEW CERTIFICATE REQUEST-----',
   CERTMONGER_CERTIFICATE: certificate.toString(),
-  CERTMONGER_SPKI: spki(certificate),
 };
 
 describe('what certmonger asks for', () => {
@@ -23,13 +20,6 @@ describe('what certmonger asks for', () => {
     expect(requestOf(environment).profile).toBeUndefined();
     expect(requestOf({ ...environment, CERTMONGER_CA_COOKIE: 'capstan-3\n' }).asked).toBe(3);
     expect(requestOf({ ...environment, CERTMONGER_CA_COOKIE: 'state=retrieve&requestId=4' }).asked).toBe(0);
-  });
-
-  test('is refused for another key than that of the certificate', () => {
-    const other = selfSigned({ ...wish, key: newKey() });
-    expect(() => requestOf({ ...environment, CERTMONGER_SPKI: spki(other) })).toThrow(
-      expect.objectContaining({ code: 'renewal-other-key' }),
-    );
   });
 
   test.each(['CERTMONGER_CSR', 'CERTMONGER_CERTIFICATE'])('is refused without %s', (name) => {
