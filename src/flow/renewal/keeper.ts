@@ -66,6 +66,7 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
     for (const certificate of systemCertificates()) {
       const request = requests.find(({ id }) => id === certificate.id);
       if (!request?.certificate) continue;
+      if (request.status === UNREACHABLE) await askAgain(host, request);
       const taken = await takeOver(host, site, certificate, request, line);
       if (taken) done.push(`took over "${certificate.nickname}" from ${taken}`);
     }
@@ -91,6 +92,17 @@ async function trackMissing(host: Host, certmonger: Certmonger, site: Site): Pro
     if (!ids.has(certificate.id) && placed[certificate.id])
       await trackOne(host, certmonger, site, certificate);
   }
+}
+
+/** The state of a request whose CA did not answer: it was being restarted, perhaps. */
+const UNREACHABLE = 'CA_UNREACHABLE';
+
+/** certmonger itself would wait for hours, or days. */
+async function askAgain(host: Host, request: TrackingRequest): Promise<void> {
+  await withCertmonger(host, async (certmonger) => {
+    await resubmit(certmonger, request);
+    await untilAtRest(host, certmonger, request.path);
+  });
 }
 
 /** The certificates that certmonger renewed and that are not in place yet. */
