@@ -6,6 +6,7 @@ import { isUnfinished } from '../plan/journal.ts';
 import { runChecks } from '../plan/run.ts';
 import type { Check, Listener } from '../plan/step.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
+import { hasRenewalTimer, RENEWAL_TIMER } from './renewal/units.ts';
 import { directoryOf, installedServer, type Report, type Site, tellingJournal } from './site.ts';
 
 const CERTMONGER = 'certmonger.service';
@@ -83,8 +84,12 @@ function looks(host: Host, site: Site, found: Findings): Check[] {
       id: 'certmonger',
       title: 'certmonger runs',
       async run() {
-        if (!(await isActive(host, CERTMONGER)))
-          found.certmonger = new CapstanError({ code: 'certmonger-stopped', message: 'it is not active' });
+        const idle = await idleUnits(host);
+        if (idle.length > 0)
+          found.certmonger = new CapstanError({
+            code: 'certmonger-stopped',
+            message: `${idle.join(' and ')} not active`,
+          });
         return fact(found.certmonger, 'to be started');
       },
     },
@@ -105,13 +110,21 @@ function repairsOf(host: Host, site: Site): Repair[] {
     },
     {
       id: 'certmonger',
-      title: 'Start certmonger',
+      title: 'Start certmonger, and the timer of the renewals',
       async run() {
-        await start(host, CERTMONGER);
-        return ['started certmonger'];
+        const idle = await idleUnits(host);
+        for (const unit of idle) await start(host, unit);
+        return idle.map((unit) => `started ${unit.replace(/\.service$/, '')}`);
       },
     },
   ];
+}
+
+/** What renews certificates and is not active. */
+async function idleUnits(host: Host): Promise<string[]> {
+  const units = [CERTMONGER, ...((await hasRenewalTimer()) ? [RENEWAL_TIMER] : [])];
+  const active = await Promise.all(units.map((unit) => isActive(host, unit)));
+  return units.filter((_, index) => !active[index]);
 }
 
 async function take({ id, title, run }: Repair, needed: boolean, listen: Listener): Promise<string[]> {

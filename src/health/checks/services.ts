@@ -6,7 +6,8 @@ export const SERVICE_CHECKS: readonly HealthCheck[] = [
     code: 'service-stopped',
     area: 'service',
     severity: 'CRITICAL',
-    holds: 'The directory, Dogtag, certmonger and, where it is needed, the feed keeper run.',
+    holds:
+      'The directory, Dogtag, certmonger, the timer of the renewals and, where it is needed, the feed keeper run.',
     remedy: '"capstan restart" brings back what is down; it looks at the HSM first.',
     needs: ['units'],
     look: ({ units }) =>

@@ -58,7 +58,7 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
     area: 'tracking',
     severity: 'ERROR',
     holds: 'No renewal has failed. A request can be MONITORING and have an error of the CA all the same.',
-    remedy: 'Remove the cause, then "getcert resubmit -i ID".',
+    remedy: 'Remove the cause, then "capstan renew".',
     needs: ['server', 'certmonger'],
     look: (facts) =>
       tracked(facts).flatMap(({ nickname, request }): Fault[] =>
