@@ -50,7 +50,7 @@ export async function removeBackend(host: Host, instance: DirectoryInstance, nam
 }
 
 /** Removes an entry and all below it, the deepest first: a name is longer than that of what it is below. */
-async function removeBranch(directory: Directory, dn: string): Promise<void> {
+export async function removeBranch(directory: Directory, dn: string): Promise<void> {
   if (!(await directory.entry(dn, ['1.1']))) return;
   const entries = await directory.search(dn, { scope: 'sub', attributes: ['1.1'] });
   for (const entry of entries.toSorted((a, b) => b.dn.length - a.dn.length)) await directory.remove(entry.dn);

@@ -1,6 +1,9 @@
 /** The name of the instance; FreeIPA's, and Dogtag's own default. */
 export const INSTANCE = 'pki-tomcat';
 
+/** A subsystem of an instance, as Dogtag calls its type. */
+export type SubsystemName = 'CA' | 'KRA';
+
 /** A certificate that a subsystem needs to run. */
 export interface SystemCertificate {
   /** The name of its tracking request. */
@@ -50,10 +53,21 @@ export const CA_CERTIFICATES: readonly SystemCertificate[] = [
   },
 ];
 
+/** The system certificates of a KRA; it shares the TLS server's and the subsystem's with the CA of its instance. */
+export const KRA_CERTIFICATES: readonly SystemCertificate[] = [
+  { id: 'capstan-kra-transport', nickname: 'transportCert cert-pki-kra', token: 'hsm' },
+  { id: 'capstan-kra-storage', nickname: 'storageCert cert-pki-kra', token: 'hsm' },
+  { id: 'capstan-kra-audit-signing', nickname: 'auditSigningCert cert-pki-kra', token: 'hsm' },
+];
+
 /** The nicknames of the CA's certificates whose keys live on the HSM. */
-export const CA_TOKEN_NICKNAMES: readonly string[] = CA_CERTIFICATES.filter(
-  ({ token }) => token === 'hsm',
-).map(({ nickname }) => nickname);
+export const CA_TOKEN_NICKNAMES: readonly string[] = onHsm(CA_CERTIFICATES);
+/** The nicknames of the KRA's. */
+export const KRA_TOKEN_NICKNAMES: readonly string[] = onHsm(KRA_CERTIFICATES);
+
+function onHsm(certificates: readonly SystemCertificate[]): string[] {
+  return certificates.filter(({ token }) => token === 'hsm').map(({ nickname }) => nickname);
+}
 
 /** The nickname of the CA's own certificate. */
 export const CA_SIGNING_NICKNAME = 'caSigningCert cert-pki-ca';

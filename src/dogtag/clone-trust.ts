@@ -5,9 +5,13 @@ import { CA_SIGNING_NICKNAME } from './certificates.ts';
 import { instancePins, nssDatabase } from './nssdb.ts';
 
 const AUDIT_NICKNAME = 'auditSigningCert cert-pki-ca';
+const KRA_AUDIT_NICKNAME = 'auditSigningCert cert-pki-kra';
+
+/** How the certificate of an audit log is trusted. */
+const AUDIT_TRUST = ',,P';
 
 /** What a clone must trust, and how; the flags are certutil(1)'s. Those of the first CA, made by pkispawn. */
-const TRUST = { [CA_SIGNING_NICKNAME]: 'CT,C,C', [AUDIT_NICKNAME]: ',,P' } as const;
+const TRUST = { [CA_SIGNING_NICKNAME]: 'CT,C,C', [AUDIT_NICKNAME]: AUDIT_TRUST };
 
 /**
  * Puts the certificate of the CA and that of the audit log into the internal token of a clone, trusted as on the first
@@ -24,27 +28,69 @@ export async function trustCloneCertificates(
   token: string,
   caCertificate: string,
 ): Promise<void> {
-  const pins = await instancePins(instance);
-  await withPrivateFolder(async (folder) => {
-    const database = ['-d', nssDatabase(instance)];
-    const internalPin = folder.write('internal', pins.pin(undefined));
-    const tokenPin = folder.write('token', pins.pin(token));
-    const { stdout: audit } = await host.run('certutil', [
-      ...['-L', ...database, '-h', token, '-f', tokenPin, '-n', `${token}:${AUDIT_NICKNAME}`, '-a'],
-    ]);
-    const pem = { [CA_SIGNING_NICKNAME]: caCertificate, [AUDIT_NICKNAME]: audit };
-    for (const nickname of [CA_SIGNING_NICKNAME, AUDIT_NICKNAME] as const) {
-      const flags = ['-n', nickname, '-t', TRUST[nickname], '-a'];
-      await host.run('certutil', ['-A', ...database, '-f', internalPin, ...flags], { input: pem[nickname] });
-    }
-  });
-  await proveTrust(host, instance);
+  await trust(host, instance, TRUST, async (readToken) => ({
+    [CA_SIGNING_NICKNAME]: caCertificate,
+    [AUDIT_NICKNAME]: await readToken(token, AUDIT_NICKNAME),
+  }));
 }
 
-async function proveTrust(host: Host, instance: string): Promise<void> {
+/**
+ * Puts the certificate of a KRA's audit log from the token into the internal token of an instance, trusted; before a
+ * clone of that KRA is made, see {@link trustCloneCertificates}. Safe to call twice.
+ * @throws CapstanError `clone-trust`, `token-pin-missing`, `command-failed`
+ */
+export async function trustKraAudit(host: Host, instance: string, token: string): Promise<void> {
+  await trust(host, instance, { [KRA_AUDIT_NICKNAME]: AUDIT_TRUST }, async (readToken) => ({
+    [KRA_AUDIT_NICKNAME]: await readToken(token, KRA_AUDIT_NICKNAME),
+  }));
+}
+
+/** Takes that certificate out of the internal token again; that it is not there is no error. */
+export async function distrustKraAudit(host: Host, instance: string): Promise<void> {
+  const database = ['-d', nssDatabase(instance)];
+  const { stdout } = await host.run('certutil', ['-L', ...database], { accept: [0, 255] });
+  if (!parseTrust(stdout).has(KRA_AUDIT_NICKNAME)) return;
+  const pins = await instancePins(instance);
+  await withPrivateFolder(async (folder) => {
+    const pin = folder.write('internal', pins.pin(undefined));
+    await host.run('certutil', ['-D', ...database, '-f', pin, '-n', KRA_AUDIT_NICKNAME]);
+  });
+}
+
+/** Imports certificates into the internal token with flags, each by its nickname, and looks whether they are there. */
+async function trust(
+  host: Host,
+  instance: string,
+  flags: Readonly<Record<string, string>>,
+  pems: (
+    readToken: (token: string, nickname: string) => Promise<string>,
+  ) => Promise<Readonly<Record<string, string>>>,
+): Promise<void> {
+  const pins = await instancePins(instance);
+  const database = ['-d', nssDatabase(instance)];
+  await withPrivateFolder(async (folder) => {
+    const internalPin = folder.write('internal', pins.pin(undefined));
+    const certificates = await pems(async (token, nickname) => {
+      const tokenPin = folder.write('token', pins.pin(token));
+      const where = ['-h', token, '-f', tokenPin, '-n', `${token}:${nickname}`, '-a'];
+      return (await host.run('certutil', ['-L', ...database, ...where])).stdout;
+    });
+    for (const [nickname, pem] of Object.entries(certificates)) {
+      const what = ['-n', nickname, '-t', flags[nickname] ?? '', '-a'];
+      await host.run('certutil', ['-A', ...database, '-f', internalPin, ...what], { input: pem });
+    }
+  });
+  await proveTrust(host, instance, flags);
+}
+
+async function proveTrust(
+  host: Host,
+  instance: string,
+  wantedFlags: Readonly<Record<string, string>>,
+): Promise<void> {
   const { stdout } = await host.run('certutil', ['-L', '-d', nssDatabase(instance)]);
   const found = parseTrust(stdout);
-  for (const [nickname, wanted] of Object.entries(TRUST)) {
+  for (const [nickname, wanted] of Object.entries(wantedFlags)) {
     const flags = found.get(nickname);
     if (flags !== undefined && hasTrust(flags, wanted)) continue;
     throw failure(

@@ -5,24 +5,28 @@ import type { Secret } from '../secret/secret.ts';
 import { readTemplate } from './template.ts';
 import type { DogtagProfile } from './version.ts';
 
-/** What every CA of a cluster is made from, the first and its clones. */
-export interface CaSite {
+/** What every subsystem of a cluster is made from. */
+export interface SubsystemSite {
   /** The name of the security domain: `EXAMPLE.TEST`. */
   realm: string;
   /** The fully qualified name of this host. */
   hostname: string;
-  /** The distinguished name of the CA: `CN=Certificate Authority,O=EXAMPLE.TEST`. */
-  caSubject: string;
-  /** What the subjects of the other system certificates end with: `O=EXAMPLE.TEST`. */
+  /** What the subjects of system certificates end with: `O=EXAMPLE.TEST`. */
   subjectBase: string;
-  /** The size of the CA's RSA key in bits. */
-  keySize: 2048 | 3072 | 4096;
   token: TokenAccess;
   directory: DirectoryAccess;
   /** The password of pkispawn's client database; random, made for this installation. */
   clientDatabasePassword: Secret;
   /** The folder of pkispawn's client database: `/root/.dogtag/pki-tomcat`. */
   clientFolder: string;
+}
+
+/** What every CA of a cluster is made from, the first and its clones. */
+export interface CaSite extends SubsystemSite {
+  /** The distinguished name of the CA: `CN=Certificate Authority,O=EXAMPLE.TEST`. */
+  caSubject: string;
+  /** The size of the CA's RSA key in bits. */
+  keySize: 2048 | 3072 | 4096;
   /** The OCSP address in issued certificates; this host's own unless told. */
   ocspUri?: string;
 }
@@ -46,7 +50,7 @@ export interface TokenAccess {
   pin: Secret;
 }
 
-/** The directory that the CA stores its data in; always over LDAPS. */
+/** The directory that a subsystem stores its data in; always over LDAPS. */
 export interface DirectoryAccess {
   ldapsPort: number;
   /** The certificate (PEM) of the authority that issued the directory's TLS certificate. */
@@ -116,7 +120,8 @@ export function freeParameters(): ConfigEntry[] {
 /** Parameters of pkispawn, by name. */
 export type Parameters = Record<string, ConfigValue>;
 
-function hsmParameters(token: TokenAccess): Parameters {
+/** What pkispawn is told of the HSM. */
+export function hsmParameters(token: TokenAccess): Parameters {
   return {
     pki_hsm_enable: 'True',
     pki_hsm_libfile: token.libraryPath,
@@ -135,8 +140,8 @@ export interface Draft {
 }
 
 /** A configuration without parameters. */
-export function draft(): Draft {
-  const sections: Record<string, Parameters> = { DEFAULT: {}, CA: {} };
+export function draft(subsystem: 'CA' | 'KRA' = 'CA'): Draft {
+  const sections: Record<string, Parameters> = { DEFAULT: {}, [subsystem]: {} };
   const put = (section: string, parameters: Parameters) => {
     sections[section] = { ...sections[section], ...parameters };
   };
@@ -197,7 +202,7 @@ function interpolated(value: string): ConfigValue {
 }
 
 /** What pkispawn's default.cfg has in [DEFAULT], and what paths are derived from. */
-export function defaultParameters(ca: CaSite, profile: DogtagProfile): Parameters {
+export function defaultParameters(ca: SubsystemSite, profile: DogtagProfile): Parameters {
   return {
     pki_hostname: ca.hostname,
     pki_security_domain_name: ca.realm,
@@ -230,7 +235,11 @@ export function caParameters(ca: CaSite, profile: DogtagProfile): Parameters {
   };
 }
 
-function directoryAddress(ca: CaSite, profile: DogtagProfile): Parameters {
+/** Where a subsystem finds its directory. */
+export function directoryAddress(
+  ca: Pick<SubsystemSite, 'hostname' | 'directory'>,
+  profile: DogtagProfile,
+): Parameters {
   const port = ca.directory.ldapsPort;
   if (profile.dsUrl) return { pki_ds_url: `ldaps://${ca.hostname}:${port}` };
   return {

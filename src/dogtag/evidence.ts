@@ -16,7 +16,12 @@ export async function dogtagEvidence(instance: string): Promise<Evidence[]> {
 
 async function logs(instance: string): Promise<Evidence[]> {
   const subsystem = `${LOGS}/${instance}/ca`;
+  const kra = `${LOGS}/${instance}/kra`;
   const sets = await Promise.all([
+    filesEvidence('dogtag/log/kra', 'the debug log of the KRA', kra, 'debug*', {
+      newest: 3,
+      limit: 4 * MIB,
+    }),
     filesEvidence('dogtag/log/ca', 'the debug log of the CA', subsystem, 'debug*', {
       newest: 3,
       limit: 4 * MIB,
@@ -39,6 +44,7 @@ async function logs(instance: string): Promise<Evidence[]> {
   ]);
   return [
     fileEvidence('dogtag/log/ca/selftests.log', "the CA's self tests", `${subsystem}/selftests.log`),
+    fileEvidence('dogtag/log/kra/selftests.log', "the KRA's self tests", `${kra}/selftests.log`),
     fileEvidence('dogtag/log/ca/system', "the CA's system log", `${subsystem}/system`),
     fileEvidence('dogtag/log/ca/transactions', "the CA's transactions", `${subsystem}/transactions`),
     ...sets.flat(),
@@ -51,6 +57,7 @@ async function configuration(instance: string): Promise<Evidence[]> {
   const fields = { form: 'fields' } as const;
   return [
     fileEvidence('dogtag/conf/CS.cfg', 'the configuration of the CA', `${folder}/ca/CS.cfg`, fields),
+    fileEvidence('dogtag/conf/kra/CS.cfg', 'the configuration of the KRA', `${folder}/kra/CS.cfg`, fields),
     fileEvidence('dogtag/conf/server.xml', "Tomcat's configuration", `${folder}/server.xml`, {
       form: 'xml',
     }),
@@ -116,17 +123,19 @@ export function dogtagUnits(instance: string): string[] {
  */
 export async function dogtagSecrets(instance: string): Promise<string[]> {
   const folder = instanceConfiguration(instance);
-  const archive = `${LOGS}/${instance}/ca/archive`;
-  const registry = `${platform().dogtagRegistry}/tomcat/${instance}/ca`;
+  const places = ['ca', 'kra'].flatMap((subsystem) => [
+    `${LOGS}/${instance}/${subsystem}/archive`,
+    `${platform().dogtagRegistry}/tomcat/${instance}/${subsystem}`,
+  ]);
   const deployments = await Promise.all(
-    [archive, registry].map(async (place) =>
+    places.map(async (place) =>
       (await readdir(place).catch(() => []))
         .filter((name) => name.includes('deployment.cfg'))
         .map((name) => `${place}/${name}`),
     ),
   );
   const texts = await Promise.all(
-    [...deployments.flat(), `${folder}/ca/CS.cfg`].map((path) => textIfThere(path)),
+    [...deployments.flat(), `${folder}/ca/CS.cfg`, `${folder}/kra/CS.cfg`].map((path) => textIfThere(path)),
   );
   const tomcat = await textIfThere(`${folder}/server.xml`);
   return [

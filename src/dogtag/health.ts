@@ -4,24 +4,30 @@ import { longerHint } from '../host/deadlines.ts';
 import { endOfFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
+import type { SubsystemName } from './certificates.ts';
 import { SERVER_PROFILE } from './enroll.ts';
 import { publicPage } from './rest.ts';
 import type { DogtagProfile } from './version.ts';
 
+const SEE_LOGS = 'Look at the logs under /var/log/pki/pki-tomcat.';
+
 /**
- * What the CA subsystem says of itself: `running` when it has started. It says so, too, while its HSM is gone
- * and while its profiles are not loaded: see {@link checkProfiles} and {@link checkSignature}.
- * @throws CapstanError `ca-unreachable`, `ca-unwell`
+ * What a subsystem says of itself: `running` when it has started. It says so, too, while its HSM is gone
+ * and while its profiles are not loaded: see {@link checkProfiles}, {@link checkSignature} and `recoverProof`.
+ * @throws CapstanError `ca-unreachable`, `ca-unwell`; `kra-unreachable`, `kra-unwell`
  */
 export async function checkStatus(
   host: Host,
   hostname: string,
   profile: Pick<DogtagProfile, 'statusFormat'>,
+  subsystem: SubsystemName = 'CA',
 ): Promise<string> {
-  const { status, body } = await publicPage(host, hostname, '/ca/admin/ca/getStatus');
+  const path = subsystem.toLowerCase();
+  const { status, body } = await publicPage(host, hostname, `/${path}/admin/${path}/getStatus`);
   const word = status === 200 ? statusWord(body, profile.statusFormat) : `HTTP ${status}`;
-  if (word !== 'running') throw unwell(`The CA at ${hostname} is not running: ${word}.`);
-  return word;
+  if (word === 'running') return word;
+  const message = `The ${subsystem} at ${hostname} is not running: ${word}.`;
+  throw subsystem === 'CA' ? unwell(message) : failure('kra-unwell', message, SEE_LOGS);
 }
 
 /** The status in an answer of getStatus: XML up to 10.x, JSON from 11.0 (dogtagpki, `GetStatus`). */
@@ -134,5 +140,5 @@ function unsigned(message: string) {
 }
 
 function unwell(message: string, next?: string) {
-  return failure('ca-unwell', message, next ?? 'Look at the logs under /var/log/pki/pki-tomcat.');
+  return failure('ca-unwell', message, next ?? SEE_LOGS);
 }

@@ -15,14 +15,14 @@ export interface LogMark {
   cursor: string | undefined;
 }
 
-/** What the logs of the CA of an instance say since a mark. */
+/** What the logs of the subsystems of an instance say since a mark. */
 export interface LogsSince {
   debug: string;
   selftests: string;
   journal: string;
 }
 
-/** Marks where the logs of the CA of an instance end now; logs that are not there yet count from their begin. */
+/** Marks where the logs of the subsystems of an instance end now; logs that are not there yet count from their begin. */
 export async function markLogs(host: Host, instance: string): Promise<LogMark> {
   const sizes = new Map<string, number>();
   for (const file of await logFiles(instance)) sizes.set(file, await sizeOf(file));
@@ -32,7 +32,7 @@ export async function markLogs(host: Host, instance: string): Promise<LogMark> {
   return { instance, sizes, cursor: /^-- cursor: (\S+)$/m.exec(stdout)?.[1] };
 }
 
-/** Reads what the logs of the CA say since a mark, the last half megabyte of each. */
+/** Reads what the logs of the subsystems say since a mark, the last half megabyte of each. */
 export async function logsSince(host: Host, mark: LogMark): Promise<LogsSince> {
   const files = await logFiles(mark.instance);
   // Dogtag begins a new log at midnight, and may take away an old one at any time.
@@ -49,7 +49,12 @@ export async function logsSince(host: Host, mark: LogMark): Promise<LogsSince> {
 
 /** The debug logs, one a day, oldest first, and the log of self-tests. */
 async function logFiles(instance: string): Promise<string[]> {
-  const folder = `/var/log/pki/${instance}/ca`;
+  const folders = ['ca', 'kra'].map((subsystem) => `/var/log/pki/${instance}/${subsystem}`);
+  const files = await Promise.all(folders.map(logsIn));
+  return files.flat();
+}
+
+async function logsIn(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
   return names
     .filter((name) => /^debug\..*log$/.test(name) || name === 'selftests.log')

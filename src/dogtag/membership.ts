@@ -6,6 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { CapstanError, failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { Secret } from '../secret/secret.ts';
+import type { SubsystemName } from './certificates.ts';
 import { type CaAccount, type CaAddress, caSession, postForm, type TrustedCa } from './rest.ts';
 
 /** The profile for TLS servers that are clients as well; it copies the common name to the alternative names. */
@@ -23,6 +24,7 @@ export interface Membership {
 /**
  * Logs in as a user of `Enterprise CA Administrators` and has the security domain give out an install token.
  * @param hostname of the host that is to become a member
+ * @param subsystem what it is to become a member with; the group of the user is named after it
  * @throws CapstanError `ca-login-refused`, `membership-refused`, `ca-unreachable`, `interrupted`
  */
 export async function requestMembership(
@@ -30,11 +32,12 @@ export async function requestMembership(
   address: Omit<CaAddress, 'agent' | 'account'>,
   account: CaAccount,
   hostname: string,
+  subsystem: SubsystemName = 'CA',
 ): Promise<Membership> {
   const session = caSession(host, { ...address, account });
   try {
     await session.get('/account/login');
-    const query = new URLSearchParams({ hostname, subsystem: 'CA' });
+    const query = new URLSearchParams({ hostname, subsystem });
     const answer = await session.get(`/securityDomain/installToken?${query}`);
     await session.get('/account/logout').catch(() => {});
     return { hostname, token: new Secret(tokenIn(answer), 'install token') };
@@ -43,7 +46,7 @@ export async function requestMembership(
     throw failure(
       'membership-refused',
       `The security domain at ${address.hostname} gives ${account.user} no install token for ${hostname}: ${error.message}`,
-      'The user must be in the group "Enterprise CA Administrators" of the CA.',
+      `The user must be in the group "Enterprise ${subsystem} Administrators" of the CA.`,
       error,
     );
   } finally {

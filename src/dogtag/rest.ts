@@ -5,6 +5,7 @@ import type { DeadlineName } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
+import type { SubsystemName } from './certificates.ts';
 
 /** A client certificate of an agent of the CA, PEM. */
 export interface AgentCredentials {
@@ -27,14 +28,19 @@ export interface TrustedCa {
   agent?: AgentCredentials;
 }
 
-/** How a CA is reached and trusted, and as whom. */
+/** How a CA, or the KRA of its instance, is reached and trusted, and as whom. */
 export interface CaAddress extends TrustedCa {
-  /** Where the REST resources are (`dogtag/version`): `/ca/rest`. */
+  /** Where the REST resources are (`dogtag/version`): `/ca/rest`; {@link kraPath} for the KRA. */
   restPath: string;
   account?: CaAccount;
 }
 
-/** A session with the REST interface of a CA. */
+/** Where the REST resources of the KRA are, from where those of the CA are. */
+export function kraPath(restPath: string): string {
+  return restPath.replace(/^\/ca\//, '/kra/');
+}
+
+/** A session with the REST interface of a CA, or of a KRA. */
 export interface CaSession {
   get(path: string): Promise<unknown>;
   post(path: string, body?: unknown): Promise<unknown>;
@@ -45,7 +51,7 @@ export interface CaSession {
  * Opens a session: HTTPS with the host name checked, and one cookie, because Dogtag's nonces live in a session. An
  * account's password is sent until there is a cookie, with the login that is.
  * @throws (from its calls) CapstanError `ca-unreachable` (also after the deadline `rest`), `ca-login-refused`,
- * `ca-refused`, `interrupted`
+ * `ca-refused`, or the same of a KRA (`kra-unreachable`...), `interrupted`
  */
 export function caSession(host: Host, address: CaAddress): CaSession {
   const { hostname, account } = address;
@@ -59,9 +65,10 @@ export function caSession(host: Host, address: CaAddress): CaSession {
     };
     const request = { hostname, method, path: address.restPath + path, headers };
     const answer = await overTls(host, agent, request, body === undefined ? undefined : JSON.stringify(body));
-    if (answer.status === 401) throw loginRefused(hostname, account);
+    const subsystem = subsystemAt(address.restPath);
+    if (answer.status === 401) throw loginRefused(subsystem, hostname, account);
     cookie = answer.cookie ?? cookie;
-    return parsed(answer, `${method} ${path}`);
+    return parsed(answer, subsystem, `${method} ${path}`);
   };
   return {
     get: (path) => send('GET', path),
@@ -79,13 +86,18 @@ function basic({ user, password }: CaAccount): string {
   return `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}`;
 }
 
-function loginRefused(hostname: string, account: CaAccount | undefined) {
+function loginRefused(subsystem: SubsystemName, hostname: string, account: CaAccount | undefined) {
   return failure(
-    'ca-login-refused',
+    `${subsystem.toLowerCase()}-login-refused`,
     account
-      ? `The CA at ${hostname} does not let ${account.user} in with the ${account.password.what}.`
-      : `The CA at ${hostname} does not take the certificate of the agent.`,
+      ? `The ${subsystem} at ${hostname} does not let ${account.user} in with the ${account.password.what}.`
+      : `The ${subsystem} at ${hostname} does not take the certificate of the agent.`,
   );
+}
+
+/** Whose page a path is: every subsystem has its own tree. */
+function subsystemAt(path: string): SubsystemName {
+  return path.startsWith('/kra/') ? 'KRA' : 'CA';
 }
 
 /**
@@ -174,15 +186,16 @@ async function exchange(
   body?: string,
 ): Promise<Answer> {
   const { hostname, port, method, path } = options;
+  const subsystem = subsystemAt(path);
   try {
-    return await within(host, deadline, `the CA at ${hostname} (${method} ${path})`, (signal) =>
+    return await within(host, deadline, `the ${subsystem} at ${hostname} (${method} ${path})`, (signal) =>
       answered((onResponse) => send({ ...options, signal }, onResponse), body),
     );
   } catch (error) {
     if (isInterruption(error)) throw error;
     throw failure(
-      'ca-unreachable',
-      `The CA at ${hostname}:${port} does not answer ${method} ${path}: ${sentenceOf(error)}`,
+      `${subsystem.toLowerCase()}-unreachable`,
+      `The ${subsystem} at ${hostname}:${port} does not answer ${method} ${path}: ${sentenceOf(error)}`,
       'Look at "systemctl status pki-tomcatd@pki-tomcat" and the logs under /var/log/pki/pki-tomcat.',
       error,
     );
@@ -211,7 +224,7 @@ function answered(
   });
 }
 
-function parsed(answer: Answer, what: string): unknown {
+function parsed(answer: Answer, subsystem: SubsystemName, what: string): unknown {
   const body = answer.body.trim();
   let value: unknown;
   try {
@@ -220,7 +233,18 @@ function parsed(answer: Answer, what: string): unknown {
     value = undefined;
   }
   if (answer.status >= 200 && answer.status < 300) return value;
-  const said =
-    (value as { Message?: string } | undefined)?.Message ?? body.replaceAll(/<[^>]*>/g, ' ').slice(0, 200);
-  throw failure('ca-refused', `The CA answered ${what} with HTTP ${answer.status}: ${said}`);
+  const said = (value as { Message?: string } | undefined)?.Message ?? textOf(body).slice(0, 200);
+  throw failure(
+    `${subsystem.toLowerCase()}-refused`,
+    `The ${subsystem} answered ${what} with HTTP ${answer.status}: ${said}`,
+  );
+}
+
+/** The words of a page of HTML. */
+function textOf(page: string): string {
+  return page
+    .replaceAll(/<style\b[\s\S]*?<\/style>/gi, ' ')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 }

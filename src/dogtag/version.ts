@@ -62,6 +62,30 @@ const CHANGES = {
     after: false,
     source: 'default.cfg of 10.10.2, seen; not in default.cfg of 11.7',
   },
+  /** Whether a KRA can wrap with RSA-OAEP (`pki_use_oaep_rsa_keywrap`), which some HSMs and FIPS mode ask for. */
+  oaepKeyWrap: {
+    since: [11, 3, 0],
+    before: false,
+    after: true,
+    source: 'commit 05e194ef84; default.cfg of 11.3, not that of 11.1',
+  },
+  /**
+   * Whether AES key wrap is asked of a token by its standard mechanism. Before, NSS's own number for it is used, which no
+   * HSM knows: private keys are archived by encrypting them then (`kra.allowEncDecrypt.*` of the KRA's CS.cfg).
+   */
+  standardKeyWrap: {
+    since: [11, 10, 0],
+    before: false,
+    after: true,
+    source: 'commit c110a79546; on 10.10.2 with SoftHSM the archival of keys by wrapping fails, seen',
+  },
+  /** Whether keys can have random identifiers (`pki_key_id_generator`). */
+  randomKeyIds: {
+    since: [11, 2, 0],
+    before: false,
+    after: true,
+    source: 'default.cfg of 11.2; not in default.cfg of 10.10.2, seen',
+  },
 } as const satisfies Record<string, Change>;
 
 interface Change {

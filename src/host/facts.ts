@@ -34,6 +34,12 @@ export async function availableMemory(): Promise<number> {
   return Number(kib) * 1024;
 }
 
+/** Whether the kernel is in FIPS mode (sysctl crypto.fips_enabled); a kernel without that setting is not. */
+export async function isFips(): Promise<boolean> {
+  const text = await readFile('/proc/sys/crypto/fips_enabled', 'utf8').catch(() => '0');
+  return text.trim() === '1';
+}
+
 /** The TCP ports of `wanted` that something listens on already (proc(5), /proc/net/tcp; state 0A is LISTEN). */
 export async function portsInUse(wanted: readonly number[]): Promise<number[]> {
   const tables = await Promise.all(

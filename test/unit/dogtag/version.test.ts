@@ -93,6 +93,9 @@ describe('how a release behaves', () => {
       randomSerialNumbers: false,
       dsUrl: false,
       toolsAsPkiuser: false,
+      oaepKeyWrap: false,
+      standardKeyWrap: false,
+      randomKeyIds: false,
       restartSetting: true,
       reindexSetting: true,
     });
