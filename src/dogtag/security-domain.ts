@@ -4,8 +4,9 @@
  */
 import { escapeValue } from '../names/dn.ts';
 import { CA_SUFFIX } from './deployment.ts';
+import { KRA_SUFFIX } from './kra-deployment.ts';
 
-/** The port under which the security domain knows a CA. */
+/** The port under which the security domain knows a subsystem. */
 const SECURE_PORT = 8443;
 
 /** Where the users of the CA are. */
@@ -21,12 +22,22 @@ export const CA_LIST_DN = `cn=CAList,${DOMAIN_DN}`;
 
 /** The group whose members put CAs into the security domain. */
 export const DOMAIN_GROUP = `cn=Enterprise CA Administrators,${GROUPS_DN}`;
+/** The group whose members put KRAs into the security domain, and tell CAs of them. */
+export const KRA_DOMAIN_GROUP = `cn=Enterprise KRA Administrators,${GROUPS_DN}`;
+/** Where the KRAs of the security domain are. */
+export const KRA_LIST_DN = `cn=KRAList,${DOMAIN_DN}`;
+/** Where the users of the KRA are. */
+export const KRA_PEOPLE_DN = `ou=people,${KRA_SUFFIX}`;
+/** Where its groups are. */
+export const KRA_GROUPS_DN = `ou=groups,${KRA_SUFFIX}`;
+/** The group whose members archive and recover. */
+export const RECOVERY_GROUP = `cn=Data Recovery Manager Agents,${KRA_GROUPS_DN}`;
 /** The group whose members approve requests. */
 export const AGENT_GROUP = `cn=Certificate Manager Agents,${GROUPS_DN}`;
 
-/** The entry of a user. */
-export function userDn(uid: string): string {
-  return `uid=${escapeValue(uid)},${PEOPLE_DN}`;
+/** The entry of a user. @param people where the users of the subsystem are */
+export function userDn(uid: string, people = PEOPLE_DN): string {
+  return `uid=${escapeValue(uid)},${people}`;
 }
 
 /** The entry of a host's CA in the security domain. */
@@ -52,6 +63,11 @@ export function agentUid(hostname: string): string {
   return `capstan-${hostname}`;
 }
 
+/** The user by whom a KRA of a host joins the security domain, for the time of its installation. */
+export function kraJoinUid(hostname: string): string {
+  return `capstan-kra-${hostname}`;
+}
+
 /** What is to be forgotten of a host: entries, and users with their places in groups and their install tokens. */
 export interface DomainTraces {
   entries: string[];
@@ -71,6 +87,21 @@ export function domainTraces(hostname: string): DomainTraces {
   };
 }
 
+/**
+ * All that a host with a KRA leaves behind besides what was archived: its place in the security domain with the users of
+ * the CA's subtree, and those of the KRA's own, by whom the CA and the agent of that host come to it (seen with 10.10.2).
+ */
+export function kraTraces(hostname: string): { domain: DomainTraces; own: string[] } {
+  const uids = [`KRA-${hostname}-${SECURE_PORT}`, kraJoinUid(hostname)];
+  return {
+    domain: {
+      entries: [`cn=${hostname}:${SECURE_PORT},${KRA_LIST_DN}`],
+      users: uids.map((uid) => ({ uid, dn: userDn(uid) })),
+    },
+    own: [subsystemUid(hostname), agentUid(hostname)].map((uid) => userDn(uid, KRA_PEOPLE_DN)),
+  };
+}
+
 /** What a directory must have of a user, and the groups that get the user as `uniqueMember`. */
 export interface CaUser {
   dn: string;
@@ -83,6 +114,7 @@ const USER_CLASSES = ['top', 'person', 'organizationalPerson', 'inetOrgPerson', 
 
 /**
  * A user of the CA as Dogtag makes one.
+ * @param people where the users of the subsystem are
  * @param type `agentType` for those who come by certificate, `adminType` for those who come by password
  */
 export function caUser(
@@ -90,9 +122,10 @@ export function caUser(
   type: 'agentType' | 'adminType',
   groups: readonly string[],
   more: Record<string, (string | Buffer)[]> = {},
+  people = PEOPLE_DN,
 ): CaUser {
   return {
-    dn: userDn(uid),
+    dn: userDn(uid, people),
     attributes: {
       objectClass: USER_CLASSES,
       uid: [uid],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseTrust } from '../../../src/dogtag/clone-trust.ts';
 import { certificateIn } from '../../../src/dogtag/membership.ts';
 import { agentSubject, agentUser } from '../../../src/dogtag/own-agent.ts';
-import { AGENT_GROUP, domainTraces } from '../../../src/dogtag/security-domain.ts';
+import { AGENT_GROUP, domainTraces, kraTraces } from '../../../src/dogtag/security-domain.ts';
 
 /** Serial 0x0fff0003, issued by CN=Certificate Authority,O=EXAMPLE.TEST. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
@@ -92,6 +92,19 @@ test('what a host leaves in the security domain names no other host', () => {
     'uid=CA-ca2.example.test-8443,ou=people,o=ipaca',
     'uid=capstan-ca2.example.test,ou=people,o=ipaca',
     'uid=admin-ca2.example.test,ou=people,o=ipaca',
+  ]);
+});
+
+test('what a KRA of a host leaves names no other host', () => {
+  const { domain, own } = kraTraces('ca2.example.test');
+  expect(domain.entries).toEqual(['cn=ca2.example.test:8443,cn=KRAList,ou=Security Domain,o=ipaca']);
+  expect(domain.users.map(({ dn }) => dn)).toEqual([
+    'uid=KRA-ca2.example.test-8443,ou=people,o=ipaca',
+    'uid=capstan-kra-ca2.example.test,ou=people,o=ipaca',
+  ]);
+  expect(own).toEqual([
+    'uid=CA-ca2.example.test-8443,ou=people,o=kra,o=ipaca',
+    'uid=capstan-ca2.example.test,ou=people,o=kra,o=ipaca',
   ]);
 });
 
