@@ -12,6 +12,8 @@ import {
   pinRefusals,
   sessionRefusals,
   stateRefusals,
+  type WrappingNeeds,
+  wrappingRefusals,
 } from './requirements.ts';
 import { libraryPath, moduleName, selectToken, tokenLabel, tokenPin } from './token.ts';
 
@@ -24,6 +26,8 @@ export interface InspectionRequest extends ModuleRequest {
   keySizes: readonly number[];
   /** Nicknames that nothing on the token may bear yet: those of the system certificates. */
   nicknames: readonly string[];
+  /** Where it is wanted for a KRA, what that needs besides. */
+  wrapping?: WrappingNeeds | undefined;
   /** Sessions that must be free; {@link NEEDED_SESSIONS} unless told. */
   sessions?: number;
 }
@@ -90,6 +94,7 @@ async function inspectIn(
   await attempt(failures, async () => {
     const mechanisms = await module.mechanisms(token.slot);
     failures.push(...mechanismRefusals(token.label, mechanisms, request.keySizes));
+    if (request.wrapping) failures.push(...wrappingRefusals(token.label, mechanisms, request.wrapping));
   });
   const refusals = pinRefusals(token);
   failures.push(...refusals);

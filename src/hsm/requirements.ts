@@ -9,7 +9,15 @@ const CKM_RSA_PKCS = 0x01;
 const CKM_SHA256_RSA_PKCS = 0x40;
 const CKM_SHA384_RSA_PKCS = 0x41;
 const CKM_SHA512_RSA_PKCS = 0x42;
+const CKM_RSA_PKCS_OAEP = 0x09;
+const CKM_AES_KEY_GEN = 0x1080;
+const CKM_AES_CBC_PAD = 0x1085;
+const CKF_ENCRYPT = 0x100;
+const CKF_DECRYPT = 0x200;
 const CKF_SIGN = 0x800;
+const CKF_GENERATE = 0x8000;
+const CKF_WRAP = 0x2_0000;
+const CKF_UNWRAP = 0x4_0000;
 const CKF_GENERATE_KEY_PAIR = 0x1_0000;
 /** CK_UNAVAILABLE_INFORMATION, cut to 32 bits as the addon gives it. */
 const UNAVAILABLE = 0xffff_ffff;
@@ -138,6 +146,49 @@ export function mechanismRefusals(
     const outside = sizes.filter((size) => !inRange(offered, size));
     return outside.length > 0 ? [tooNarrow(label, name, offered, outside)] : [];
   });
+}
+
+/** What a KRA asks of a token besides signatures. */
+export interface WrappingNeeds {
+  /** Whether keys are wrapped with RSA-OAEP instead of PKCS#1 v1.5. */
+  oaep: boolean;
+}
+
+/**
+ * Refuses a token on which a KRA could not archive and recover: keys for one secret are made on it and wrapped with the
+ * storage key, those that clients wrapped with the transport key are unwrapped, and what they encrypt is AES-CBC with
+ * padding (SecurityDataProcessor and StorageKeyUnit of Dogtag 10.10.2; a network HSM that lets no AES through has a KRA
+ * that archives nothing and says nothing, seen).
+ */
+export function wrappingRefusals(
+  label: string,
+  mechanisms: readonly MechanismFacts[],
+  { oaep }: WrappingNeeds,
+): CapstanError[] {
+  const needs: [name: string, type: number, flags: number][] = [
+    oaep
+      ? ['CKM_RSA_PKCS_OAEP', CKM_RSA_PKCS_OAEP, CKF_WRAP | CKF_UNWRAP]
+      : ['CKM_RSA_PKCS', CKM_RSA_PKCS, CKF_WRAP | CKF_UNWRAP],
+    ['CKM_AES_KEY_GEN', CKM_AES_KEY_GEN, CKF_GENERATE],
+    ['CKM_AES_CBC_PAD', CKM_AES_CBC_PAD, CKF_ENCRYPT | CKF_DECRYPT],
+  ];
+  const missing = needs.filter(
+    ([, type, flags]) => !mechanisms.some((one) => one.type === type && (one.flags & flags) === flags),
+  );
+  if (missing.length === 0) return [];
+  const names = missing.map(([name, , flags]) => `${name} to ${purposeOf(flags)}`);
+  return [
+    refusal(
+      'mechanism-missing',
+      `The token "${label}" cannot archive and recover keys: it lacks ${names.join(', ')}.`,
+      'Allow these in the HSM’s settings or policy.',
+    ),
+  ];
+}
+
+function purposeOf(flags: number): string {
+  if (flags & CKF_GENERATE) return 'make keys';
+  return flags & CKF_WRAP ? 'wrap and unwrap' : 'encrypt and decrypt';
 }
 
 /** A maximum of 0 or CK_UNAVAILABLE_INFORMATION says nothing; the size is taken to fit. */

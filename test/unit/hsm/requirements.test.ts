@@ -5,6 +5,7 @@ import {
   mechanismRefusals,
   pinRefusals,
   sessionRefusals,
+  wrappingRefusals,
 } from '../../../src/hsm/requirements.ts';
 import { tokenWith } from './tokens.ts';
 
@@ -63,4 +64,29 @@ test('a locked PIN is told once, though the token may set the last try too', () 
   const token = tokenWith({ pinLocked: true, pinFinalTry: true, pinCountLow: true });
   expect(pinRefusals(token).map(({ code }) => code)).toEqual(['pin-locked']);
   expect(pinRefusals(tokenWith({ pinCountLow: true }))).toEqual([]);
+});
+
+describe('what a KRA asks for', () => {
+  const WRAP: MechanismFacts = { type: 0x01, minKeySize: 1024, maxKeySize: 4096, flags: 0x6_0000 };
+  const OAEP: MechanismFacts = { ...WRAP, type: 0x09 };
+  const AES_KEYS: MechanismFacts = { type: 0x1080, minKeySize: 16, maxKeySize: 32, flags: 0x8000 };
+  const AES_CBC: MechanismFacts = { type: 0x1085, minKeySize: 16, maxKeySize: 32, flags: 0x300 };
+  const refused = (mechanisms: MechanismFacts[], oaep = false) =>
+    wrappingRefusals('hsm', mechanisms, { oaep }).map(({ message }) => message);
+
+  test('is to wrap keys, to make some, and to encrypt with them', () => {
+    expect(refused([WRAP, AES_KEYS, AES_CBC])).toEqual([]);
+    expect(refused([OAEP, AES_KEYS, AES_CBC], true)).toEqual([]);
+  });
+
+  test('is told by its names, all that is missing at once', () => {
+    expect(refused([SIGN])).toEqual([
+      expect.stringMatching(/CKM_RSA_PKCS to wrap and unwrap, CKM_AES_KEY_GEN to make keys, CKM_AES_CBC_PAD/),
+    ]);
+    expect(refused([WRAP, AES_KEYS, { ...AES_CBC, flags: 0x100 }])).toHaveLength(1);
+  });
+
+  test('is RSA-OAEP and nothing else where the HSM knows nothing else', () => {
+    expect(refused([WRAP, AES_KEYS, AES_CBC], true)).toEqual([expect.stringContaining('CKM_RSA_PKCS_OAEP')]);
+  });
 });
