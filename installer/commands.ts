@@ -34,6 +34,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ca-add.ts'),
   },
   {
+    name: 'kra-add',
+    summary: 'give a server with a CA a KRA, which archives private keys and recovers them',
+    load: () => import('./commands/kra-add.ts'),
+  },
+  {
     name: 'status',
     summary: 'show how the server on this host is, down to a signature made on the HSM',
     load: () => import('./commands/status.ts'),

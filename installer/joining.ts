@@ -1,5 +1,6 @@
 /** What the commands that join a cluster ask for: the server, the passwords, and what the cluster says of itself. */
 import { refusal } from '../src/errors.ts';
+import type { Cluster } from '../src/flow/cluster.ts';
 import type { ReplicaRequest, ReplicaSecrets, ReplicaSite } from '../src/flow/replica.ts';
 import type { JournalFile } from '../src/plan/journal.ts';
 import type { Secret } from '../src/secret/secret.ts';
@@ -26,6 +27,7 @@ export interface JoiningValues
 export interface Candidate {
   hostname(): Promise<string> | string;
   setupCa: boolean;
+  setupKra?: boolean;
   /** Whether the directory is there already, so that its password is known rather than chosen. */
   hasDirectory?: boolean;
 }
@@ -39,7 +41,7 @@ export async function readClusterRequest(
   candidate: Candidate,
 ): Promise<ReplicaRequest> {
   const { values, host, asker } = circumstances;
-  const { setupCa } = candidate;
+  const { setupCa, setupKra } = candidate;
   const { target, hostname, secrets } = await together(
     {
       hostname: candidate.hostname,
@@ -58,9 +60,17 @@ export async function readClusterRequest(
   return {
     ...{ realm, domain, hostname, caSubject, subjectBase, keySize, token },
     ...{ supplier: target.server, setupCa, caCertificate: access.caCertificate },
+    ...(setupKra && (await kraOf(cluster, target.server))),
     joinsBySecret: secrets.join !== undefined,
     ...{ secrets, cluster },
   };
+}
+
+/** A KRA is a clone where the cluster has one already, best that of the server that is joined. */
+async function kraOf({ servers }: Cluster, near: string) {
+  const { kraToClone } = await import('../src/flow/kra-checks.ts');
+  const kraMaster = kraToClone(servers, near);
+  return { setupKra: true, ...(kraMaster !== undefined && { kraMaster }) };
 }
 
 async function reachCluster(
@@ -99,6 +109,13 @@ async function readSecrets(
   return { ds, join, token };
 }
 
+/** Options that must not say otherwise than what an installation began with. */
+interface Given {
+  hostname?: string | undefined;
+  setupCa?: boolean | undefined;
+  setupKra?: boolean | undefined;
+}
+
 /** The steps after which the join secret is needed no more. */
 const LAST_JOINING_STEP = { withCa: 'certificate-authority', without: 'directory-certificate' };
 
@@ -111,7 +128,7 @@ export async function readResumedRequest(
   circumstances: Circumstances<JoiningValues>,
   site: ReplicaSite,
   journal: JournalFile,
-  given: { hostname?: string | undefined; setupCa?: boolean | undefined },
+  given: Given,
 ): Promise<ReplicaRequest> {
   const { values } = circumstances;
   requireUnchanged(site, values, given);
@@ -129,12 +146,13 @@ export async function readResumedRequest(
 function requireUnchanged(
   site: ReplicaSite,
   values: JoiningValues,
-  { hostname, setupCa }: { hostname?: string | undefined; setupCa?: boolean | undefined },
+  { hostname, setupCa, setupKra }: Given,
 ): void {
   const pairs: [option: string, begun: unknown, now: unknown][] = [
     ['--hostname', site.hostname, hostname],
     ['--server', site.supplier, values.server],
     ['--setup-ca', site.setupCa, setupCa],
+    ['--setup-kra', site.setupKra ?? false, setupKra],
     ['--token-name', site.token.label, values.tokenName],
     ['--library-path', site.token.libraryPath, givenLibraryPath(values)],
   ];

@@ -79,7 +79,9 @@ export async function decide(asker: Asker): Promise<'undo' | 'keep'> {
 }
 
 /** What the names of the site are called on the command line. */
-const OPTIONS: Readonly<Record<Exclude<keyof Site, 'token' | 'supplier'>, string>> = {
+const OPTIONS: Readonly<
+  Record<Exclude<keyof Site, 'token' | 'supplier' | 'setupKra' | 'kraMaster'>, string>
+> = {
   hostname: '--hostname',
   domain: '--domain',
   realm: '--realm',
@@ -99,6 +101,7 @@ export function requireSame(begun: Site, asked: Site): void {
     ...names.map((name): [string, unknown, unknown] => [OPTIONS[name], begun[name], asked[name]]),
     ['--token-name', begun.token.label, asked.token.label],
     ['--library-path', begun.token.libraryPath, asked.token.libraryPath],
+    ['--setup-kra', begun.setupKra ? 'given' : undefined, asked.setupKra ? 'given' : undefined],
   ];
   const [differing] = pairs.filter(([, before, now]) => before !== now);
   if (!differing) return;

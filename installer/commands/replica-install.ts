@@ -55,6 +55,7 @@ Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 int
 interface Values extends JoiningValues {
   hostname?: string;
   setupCa?: boolean;
+  setupKra?: boolean;
 }
 
 /** The command `capstan replica-install`. */
@@ -68,11 +69,13 @@ export function command(): Command {
     .option('--ds-password-file <file>', 'file that holds it; - reads standard input')
     .option('--setup-ca', 'with a clone of the CA, as is the default')
     .option('--no-setup-ca', 'without a CA')
+    .option('--setup-kra', 'with a KRA, which archives private keys: a clone where the cluster has one')
     .option('--allow-exposed-password-files', 'accept password files that other users can read');
   tokenOptions(install);
   outputOptions(install, logFileOf(NAME));
   wayOptions(install);
   refuseBoth(install, 'setup-ca', 'no-setup-ca');
+  refuseBoth(install, 'setup-kra', 'no-setup-ca');
   return install
     .optionsGroup('Options:')
     .addHelpText('after', HELP_TAIL)
@@ -104,7 +107,7 @@ async function run(values: Values, session: Session): Promise<undefined> {
     async resume(circumstances, { journal, site }, options) {
       const { resume } = await import('../../src/flow/installation.ts');
       const { replicaInstall } = await import('../../src/flow/replica.ts');
-      const begun = { hostname: values.hostname, setupCa: values.setupCa };
+      const begun = { hostname: values.hostname, setupCa: values.setupCa, setupKra: values.setupKra };
       const request = await readResumedRequest(circumstances, site as ReplicaSite, journal, begun);
       return resume(circumstances.host, replicaInstall, request, journal, options);
     },
@@ -113,7 +116,7 @@ async function run(values: Values, session: Session): Promise<undefined> {
 
 async function readRequest(circumstances: Circumstances<Values>): Promise<ReplicaRequest> {
   const { values, host, asker } = circumstances;
-  const { hostname = await fullHostName(host), setupCa = true } = values;
+  const { hostname = await fullHostName(host), setupCa = true, setupKra = false } = values;
   const field = { option: '--hostname', what: 'host name', given: hostname, parse: parseHostname };
-  return readClusterRequest(circumstances, { hostname: () => readField(field, asker), setupCa });
+  return readClusterRequest(circumstances, { hostname: () => readField(field, asker), setupCa, setupKra });
 }

@@ -71,7 +71,9 @@ Files:
 Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 interrupted.`;
 
 /** Everything that the options may leave behind. */
-interface Values extends InstallingValues, SiteValues, SubjectValues {}
+interface Values extends InstallingValues, SiteValues, SubjectValues {
+  setupKra?: boolean;
+}
 
 /** The command `capstan server-install`. */
 export function command(): Command {
@@ -79,6 +81,9 @@ export function command(): Command {
   directoryOptions(install);
   adminOptions(install);
   tokenOptions(install);
+  install
+    .optionsGroup('Key recovery:')
+    .option('--setup-kra', 'with a KRA, which archives private keys; "capstan kra-add" does it later');
   subjectOptions(install);
   outputOptions(install, logFileOf(NAME));
   wayOptions(install);
@@ -116,6 +121,7 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
     caSubject: site.caSubject,
     subjectBase: site.subjectBase,
     keySize: String(site.keySize),
+    ...(site.setupKra && { setupKra: true }),
     ...(site.override !== undefined && { pkiConfigOverride: site.override }),
     tokenName: token.label,
     ...(tokenLibraryPath === undefined && { libraryPath: token.libraryPath }),
@@ -141,5 +147,11 @@ async function readRequest({ host, asker }: Circumstances<Values>, values: Value
     asker !== undefined,
   );
   const { override, ...site } = parts.site;
-  return { ...site, token: parts.token, secrets: parts.secrets, ...(override !== undefined && { override }) };
+  return {
+    ...site,
+    token: parts.token,
+    secrets: parts.secrets,
+    ...(override !== undefined && { override }),
+    ...(values.setupKra && { setupKra: true }),
+  };
 }

@@ -5,6 +5,7 @@ import type { Installation } from './installation.ts';
 import {
   cloneSteps,
   explainedSteps,
+  type JoinUndo,
   joiningInstallation,
   joiningOf,
   type ReplicaRequest,
@@ -22,7 +23,7 @@ export function caAddSteps(
   site: ReplicaSite,
   secrets: () => ReplicaSecrets,
   manager: () => Secret | undefined,
-  force = false,
+  { force = false }: JoinUndo,
 ): Step[] {
   const joining = joiningOf(host, site, secrets);
   return explainedSteps(host, site, secrets, [

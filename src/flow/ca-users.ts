@@ -1,17 +1,28 @@
 /** The users that Capstan keeps in the CA's subtree, and all that a CA that leaves has there. */
 import type { Directory } from '../directory/client.ts';
-import { type CaUser, domainTraces, GROUPS_DN, joinUid, SESSIONS_DN } from '../dogtag/security-domain.ts';
+import {
+  type CaUser,
+  domainTraces,
+  GROUPS_DN,
+  joinUid,
+  KRA_GROUPS_DN,
+  kraTraces,
+  SESSIONS_DN,
+} from '../dogtag/security-domain.ts';
 
-/** Adds a user of the CA in the place of one of that name, and gives it its groups. */
-export async function addCaUser(directory: Directory, user: CaUser): Promise<void> {
-  await removeCaUser(directory, user.dn);
+/**
+ * Adds a user of a subsystem in the place of one of that name, and gives it its groups.
+ * @param groups where the groups of the subsystem are
+ */
+export async function addCaUser(directory: Directory, user: CaUser, groups = GROUPS_DN): Promise<void> {
+  await removeCaUser(directory, user.dn, groups);
   await directory.add(user.dn, user.attributes);
   for (const group of user.groups) await directory.append(group, 'uniqueMember', [user.dn]);
 }
 
-/** Removes a user of the CA from its groups, and then the user itself; that there is none is no error. */
-export async function removeCaUser(directory: Directory, dn: string): Promise<void> {
-  const groups = await directory.search(GROUPS_DN, {
+/** Removes a user of a subsystem from its groups, and then the user itself; that there is none is no error. */
+export async function removeCaUser(directory: Directory, dn: string, groupsDn = GROUPS_DN): Promise<void> {
+  const groups = await directory.search(groupsDn, {
     scope: 'one',
     filter: `(uniqueMember=${dn})`,
     attributes: ['uniqueMember'],
@@ -35,6 +46,21 @@ export async function removeCaTraces(directory: Directory, hostname: string, may
     await removeInstallTokens(directory, uid);
     await removeCaUser(directory, dn);
   }
+}
+
+/**
+ * Removes all that the KRA of a host has in the CA's subtree and in its own; see {@link kraTraces}. What was archived
+ * stays. Safe to call twice, and where there never was a KRA.
+ */
+export async function removeKraTraces(directory: Directory, hostname: string): Promise<void> {
+  const { domain, own } = kraTraces(hostname);
+  for (const dn of domain.entries) await directory.remove(dn);
+  for (const { uid, dn } of domain.users) {
+    await removeInstallTokens(directory, uid);
+    await removeCaUser(directory, dn);
+  }
+  if (!(await directory.entry(KRA_GROUPS_DN, ['1.1']))) return;
+  for (const dn of own) await removeCaUser(directory, dn, KRA_GROUPS_DN);
 }
 
 /** Removes the install tokens that a user asked for. Dogtag makes their container with the first one. */

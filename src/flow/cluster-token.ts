@@ -17,16 +17,20 @@ import { onToken } from './token.ts';
 /** What of a cluster its token is known by. */
 export type KeyFacts = Pick<Cluster, 'keySize' | 'caCertificate' | 'tokenSerials'>;
 
-/** That this host's token is the one of the cluster: it signs with each of its keys. */
+/**
+ * That this host's token is the one of the cluster: it signs with each of its keys.
+ * @param nicknames of the certificates of the keys: those of the CA unless told
+ */
 export function possessionCheck(
   host: Host,
   cluster: KeyFacts,
   token: { choice: TokenChoice; pin: Secret },
+  nicknames: readonly string[] = CA_TOKEN_NICKNAMES,
 ): Check {
   return {
     id: 'token',
     title: `The token ${token.choice.label} holds the keys of the cluster`,
-    run: () => checkToken(host, cluster, token),
+    run: () => checkToken(host, cluster, token, nicknames),
   };
 }
 
@@ -34,28 +38,28 @@ async function checkToken(
   host: Host,
   cluster: KeyFacts,
   { choice, pin }: { choice: TokenChoice; pin: Secret },
+  nicknames: readonly string[],
 ): Promise<string> {
   const request = { ...choice, pin, user: PKI_USER, keySizes: [cluster.keySize], nicknames: [] };
   // A PIN that is refused is refused here, and not tried again.
   const inspection = await inspectToken(host, request);
-  await requirePossession(host, cluster, choice, pin, inspection.token.serial);
-  return `signed with all ${CA_TOKEN_NICKNAMES.length} keys, ${await sentenceOfToken(inspection)}`;
+  await requirePossession(host, cluster, { choice, pin, serial: inspection.token.serial }, nicknames);
+  return `signed with all ${nicknames.length} keys, ${await sentenceOfToken(inspection)}`;
 }
 
 /**
- * Has the token sign with each of the CA's keys: with the CA's own, verified by the certificate in the directory, and
+ * Has the token sign with each of the keys: with the CA's own, verified by the certificate in the directory, and
  * with the others, verified by those certificates on the token that this CA issued.
  * @throws PreflightError with `token-differs`, `keys-missing`; and what Module throws
  */
 async function requirePossession(
   host: Host,
   { caCertificate, tokenSerials }: KeyFacts,
-  choice: TokenChoice,
-  pin: Secret,
-  serial: string,
+  { choice, pin, serial }: { choice: TokenChoice; pin: Secret; serial: string },
+  nicknames: readonly string[],
 ): Promise<void> {
   const ca = new X509Certificate(caCertificate);
-  const sought = CA_TOKEN_NICKNAMES.map((nickname) =>
+  const sought = nicknames.map((nickname) =>
     nickname === CA_SIGNING_NICKNAME ? { nickname, certificate: ca.raw } : { nickname },
   );
   const findings = await onToken(host, choice, pin, (module, slot) => lookForKeys(module, slot, sought, ca));

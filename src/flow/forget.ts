@@ -10,7 +10,8 @@ import { failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
 import type { Listener } from '../plan/step.ts';
-import { removeCaTraces } from './ca-users.ts';
+import { removeCaTraces, removeKraTraces } from './ca-users.ts';
+import { disconnectGone, serversWith } from './connectors.ts';
 import { objectionsTo } from './leave.ts';
 import { directoryOf, type Report } from './site.ts';
 import { stepper } from './token-move.ts';
@@ -51,8 +52,15 @@ export async function forgetServer(host: Host, { gone, force, listen }: Forgetti
     await everywhere(host, cluster, others, (directory) => removeReferrals(directory, cluster, gone));
   });
   await step('domain', async () => {
-    if (hasCa(cluster, cluster.site.hostname))
-      await here(host, cluster, (directory) => removeCaTraces(directory, gone));
+    if (!hasCa(cluster, cluster.site.hostname)) return;
+    // Before its record goes, which says that it had a KRA.
+    if (serversWith(cluster.servers, 'KRA').some((name) => same(name, gone))) {
+      silent.push(...(await disconnectGone(host, serversWith(others, 'CA'), gone)));
+    }
+    await here(host, cluster, async (directory) => {
+      await removeKraTraces(directory, gone);
+      await removeCaTraces(directory, gone);
+    });
   });
   await step('record', () => here(host, cluster, (directory) => forgetRecord(directory, cluster, gone)));
   if (silent.length > 0) throw notTold(gone, silent);

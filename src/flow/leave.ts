@@ -6,7 +6,8 @@ import { CA_SUFFIX } from '../dogtag/deployment.ts';
 import { type CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Check } from '../plan/step.ts';
-import { removeCaTraces } from './ca-users.ts';
+import { removeCaTraces, removeKraTraces } from './ca-users.ts';
+import { disconnectRecorded, serversWith } from './connectors.ts';
 import { cutOff, unlessDown } from './cut-off.ts';
 import { type Link, linksOf, partsOf } from './feeds.ts';
 import { peersOf } from './peers.ts';
@@ -15,25 +16,36 @@ import { clusterOf, readTopology, suffixesOf, suppliersOf } from './topology.ts'
 
 /**
  * What stands against taking a server out of the cluster, as refusals; nothing where it is alone, for then nobody is
- * left who could miss anything. Codes: `last-ca`, `renewal-master`, `crl-generator`.
+ * left who could miss anything. Codes: `last-ca`, `renewal-master`, `crl-generator`, `last-kra`.
  * @param leaving its host name
  * @param servers all that are recorded, {@link recordedServers}
  */
 export function objectionsTo(leaving: string, servers: readonly ServerEntry[]): CapstanError[] {
   const isLeaving = ({ hostname }: ServerEntry) => hostname.toLowerCase() === leaving.toLowerCase();
   const others = servers.filter((server) => !isLeaving(server));
-  const ca = servers.find(isLeaving)?.roles.find(({ name }) => name === 'CA');
+  const ca = caOf(servers.find(isLeaving));
   if (!ca || others.length === 0) return [];
   const heir = others.find((server) => caOf(server)?.enabled)?.hostname;
-  if (heir === undefined) return [lastCa(leaving, others)];
+  const isLastKra = serversWith(servers, 'KRA').length > 0 && serversWith(others, 'KRA').length === 0;
+  if (heir === undefined) return [lastCa(leaving, others), ...(isLastKra ? [lastKra(leaving, others)] : [])];
   return [
+    ...(isLastKra ? [lastKra(leaving, others)] : []),
     ...(ca.renewalMaster ? [heldRole(leaving, 'renewal-master', heir)] : []),
     ...(ca.crlGenerator ? [heldRole(leaving, 'crl-generator', heir)] : []),
   ];
 }
 
-function caOf({ roles }: ServerEntry): RoleEntry | undefined {
-  return roles.find(({ name }) => name === 'CA');
+function caOf(server: ServerEntry | undefined): RoleEntry | undefined {
+  return server?.roles.find(({ name }) => name === 'CA');
+}
+
+function lastKra(leaving: string, others: readonly ServerEntry[]): CapstanError {
+  const names = others.map(({ hostname }) => hostname).join(', ');
+  return refusal(
+    'last-kra',
+    `${leaving} has the last KRA of the cluster; without it, nobody recovers what is archived.`,
+    `Give another server one first, with "capstan kra-add" there (${names}). With --force, the archive stays in the directory, and its keys on the token.`,
+  );
 }
 
 function lastCa(leaving: string, others: readonly ServerEntry[]): CapstanError {
@@ -152,9 +164,18 @@ export async function leaveCluster(host: Host, site: Site, { force, line }: Leav
   const { name, suffix } = directoryOf(site);
   const feeds = await withLocalDirectory(host, { name }, agreementsOf).catch(unlessDown);
   if (!feeds || feeds.length === 0) return;
+  // While its agent is known: the CAs of the others send no more keys here.
+  const untold = await disconnectRecorded(host, site).catch((error: unknown) => {
+    if (isInterruption(error)) throw error;
+    return [sentenceOf(error)];
+  });
+  for (const one of untold) line(`Its KRA was not taken out of the connector of ${one}`);
   const others = await withLocalDirectory(host, { name }, async (directory) => {
     const servers = await recordedServers(directory, suffix);
-    if (feeds.some((feed) => feed.suffix === CA_SUFFIX)) await removeCaTraces(directory, site.hostname);
+    if (feeds.some((feed) => feed.suffix === CA_SUFFIX)) {
+      await removeKraTraces(directory, site.hostname);
+      await removeCaTraces(directory, site.hostname);
+    }
     await removeServer(directory, suffix, site.hostname);
     return servers.filter(({ hostname }) => hostname !== site.hostname);
   });

@@ -4,7 +4,13 @@ import { withCertmonger } from '../certmonger/bus.ts';
 import { findCa, trackingRequests } from '../certmonger/tracking.ts';
 import { instanceExists, LDAP_PORT, LDAPS_PORT } from '../directory/instance.ts';
 import { AGENT_CERTIFICATE, AGENT_KEY } from '../dogtag/agent.ts';
-import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../dogtag/certificates.ts';
+import {
+  CA_CERTIFICATES,
+  CA_TOKEN_NICKNAMES,
+  INSTANCE,
+  KRA_CERTIFICATES,
+  KRA_TOKEN_NICKNAMES,
+} from '../dogtag/certificates.ts';
 import { caDeployments } from '../dogtag/deployment.ts';
 import { instanceRemains } from '../dogtag/destroy.ts';
 import { hasSystemDatabase, nssDatabase } from '../dogtag/nssdb.ts';
@@ -23,6 +29,7 @@ import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
 import { type Inspection, inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
+import { kraPackageCheck, wrapsByOaep } from './key-recovery.ts';
 import {
   AGENT_PKCS12,
   CA_FILE,
@@ -57,8 +64,15 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
     {
       id: 'token',
       title: `The token ${request.token.label} can take the keys`,
-      run: async () => sentenceOfToken(await inspected(host, request, CA_TOKEN_NICKNAMES)),
+      run: async () =>
+        sentenceOfToken(
+          await inspected(host, request, [
+            ...CA_TOKEN_NICKNAMES,
+            ...(request.setupKra ? KRA_TOKEN_NICKNAMES : []),
+          ]),
+        ),
     },
+    ...(request.setupKra ? [kraPackageCheck(request)] : []),
   ];
 }
 
@@ -208,7 +222,7 @@ async function checkCertmonger(host: Host): Promise<string> {
 }
 
 async function checkTracking(host: Host): Promise<undefined> {
-  const ours = new Set(CA_CERTIFICATES.map(({ id }) => id));
+  const ours = new Set([...CA_CERTIFICATES, ...KRA_CERTIFICATES].map(({ id }) => id));
   const { requests, ca } = await withCertmonger(host, async (certmonger) => ({
     requests: await trackingRequests(certmonger),
     ca: await findCa(certmonger, CA_NICKNAME),
@@ -370,6 +384,7 @@ export async function inspected(
     user: PKI_USER,
     keySizes: [2048, request.keySize, ...(await overriddenKeySizes(request))],
     nicknames,
+    ...(request.setupKra && { wrapping: { oaep: await wrapsByOaep(request.token) } }),
   });
 }
 

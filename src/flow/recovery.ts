@@ -1,4 +1,4 @@
-/** Bringing back a server that is installed, wholly or up to a step: its directory first, then its CA. */
+/** Bringing back a server that is installed, wholly or up to a step: its directory first, then its CA and its KRA. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../directory/client.ts';
@@ -14,8 +14,10 @@ import { CapstanError, failure, isInterruption, refusal, sentenceOf } from '../e
 import type { Host } from '../host/host.ts';
 import { isActive, restart, start } from '../host/services.ts';
 import { within } from '../host/wait.ts';
+import type { Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { complaintOf, diagnosed } from './diagnose.ts';
+import { kraWorks } from './key-recovery.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -23,6 +25,8 @@ import { tokenAnswers } from './token-look.ts';
 export interface ServerParts {
   directory: boolean;
   ca: boolean;
+  /** Never without a CA. */
+  kra?: boolean;
 }
 
 /** Seconds between two looks at a CA that starts; one takes 15 to 25 seconds in the lab. */
@@ -50,12 +54,13 @@ export async function bringUp(
   const problems = await serverProblems(host, site, parts);
   if (problems.ca) await requireHsm(host, site, line);
   const done = problems.directory ? [await startDirectory(host, site, line)] : [];
-  return problems.ca ? [...done, ...(await restoreCa(host, site, line))] : done;
+  return problems.ca ? [...done, ...(await restoreCa(host, site, line, parts.kra))] : done;
 }
 
 /** What keeps the parts of a server from their work; undefined where they are well, or not looked at. */
 export interface ServerProblems {
   directory: CapstanError | undefined;
+  /** Of the CA, or of the KRA that runs in the same Tomcat. */
   ca: CapstanError | undefined;
 }
 
@@ -64,7 +69,7 @@ export async function serverProblems(host: Host, site: Site, parts: ServerParts)
   const directory = parts.directory ? await problemOf(() => directoryAnswers(host, site)) : undefined;
   if (!parts.ca) return { directory, ca: undefined };
   // Without its directory the CA is not worth the wait for its signature, which needs an answer of the directory.
-  return { directory, ca: directory ?? (await problemOf(() => caWorks(host, site))) };
+  return { directory, ca: directory ?? (await problemOf(() => subsystemsWork(host, site, parts.kra))) };
 }
 
 async function problemOf(look: () => Promise<unknown>): Promise<CapstanError | undefined> {
@@ -94,6 +99,12 @@ async function caWorks(host: Host, { hostname }: Site): Promise<void> {
   // Before it is published, the certificate is in the instance's own database only.
   const certificate = await readFile(CA_FILE, 'utf8').catch(() => caCertificate(host));
   await checkSignature(host, hostname, certificate);
+}
+
+/** Whether the CA does its work, and the KRA where there is one. @throws CapstanError as {@link caWorks}, `kra-...` */
+async function subsystemsWork(host: Host, site: Site, withKra = false): Promise<void> {
+  await caWorks(host, site);
+  if (withKra) await kraWorks(host, site);
 }
 
 /**
@@ -169,20 +180,38 @@ export async function wakeDirectory(host: Host, site: Site, line: (text: string)
   });
 }
 
+/** A step whose undo has the directory run first; see {@link wakeDirectory}. */
+export function undoneAwake(host: Host, site: Site, step: Step): Step {
+  return {
+    ...step,
+    async undo(report) {
+      await wakeDirectory(host, site, report.line);
+      await step.undo(report);
+    },
+  };
+}
+
 /**
  * Brings a CA back that does not work, and waits until it has made a signature. One that was cut off from its directory
- * only, finds it again by itself.
+ * only, finds it again by itself. The KRA of the same Tomcat comes with it, and has to recover something.
+ * @param withKra whether there is one
  * @returns what was done, in words
  * @throws CapstanError `ca-not-started`, `command-failed`, `interrupted`
  */
-export async function restoreCa(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
-  if (!(await problemOf(() => caWorks(host, site)))) return [];
+export async function restoreCa(
+  host: Host,
+  site: Site,
+  line: (text: string) => void,
+  withKra = false,
+): Promise<string[]> {
+  if (!(await problemOf(() => subsystemsWork(host, site, withKra)))) return [];
   const unit = dogtagUnit(INSTANCE);
   const done: string[] = [];
-  if (!(await isSubsystemEnabled(INSTANCE, 'ca'))) {
-    line('Enabling the CA, which Dogtag has disabled');
-    await enableSubsystem(host, INSTANCE, 'ca');
-    done.push('enabled the CA, which Dogtag had disabled');
+  for (const name of withKra ? (['CA', 'KRA'] as const) : (['CA'] as const)) {
+    if (await isSubsystemEnabled(INSTANCE, name.toLowerCase())) continue;
+    line(`Enabling the ${name}, which Dogtag has disabled`);
+    await enableSubsystem(host, INSTANCE, name.toLowerCase());
+    done.push(`enabled the ${name}, which Dogtag had disabled`);
   }
   const wasUp = await isActive(host, unit);
   line(`${wasUp ? 'Restarting' : 'Starting'} Dogtag's Tomcat`);
@@ -190,22 +219,23 @@ export async function restoreCa(host: Host, site: Site, line: (text: string) => 
   const mark = await markLogs(host, INSTANCE);
   try {
     await restart(host, unit);
-    await untilCaWorks(host, site);
+    await untilCaWorks(host, site, withKra);
   } catch (error) {
     const needs = ['disk', 'directory', 'token', 'ca'] as const;
     throw await diagnosed(host, { site }, needs, caNotStarted(site, error), mark);
   }
   const seconds = Math.round((performance.now() - begun) / 1000);
-  return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; its CA made a signature after ${seconds} s`];
+  const deed = `its CA made a signature${withKra ? ', and its KRA recovered a key,' : ''} after ${seconds} s`;
+  return [...done, `${wasUp ? 'restarted' : 'started'} Dogtag; ${deed}`];
 }
 
-async function untilCaWorks(host: Host, site: Site): Promise<void> {
+async function untilCaWorks(host: Host, site: Site, withKra: boolean): Promise<void> {
   let problem: CapstanError | undefined;
   const look = async (signal: AbortSignal) => {
     for (let withoutCa = 0; withoutCa < LOOKS_WITHOUT_CA; ) {
-      problem = await problemOf(() => caWorks(host, site));
+      problem = await problemOf(() => subsystemsWork(host, site, withKra));
       if (!problem) return;
-      withoutCa = (await isLost(host, site)) ? withoutCa + 1 : 0;
+      withoutCa = (await isLost(host, site, withKra)) ? withoutCa + 1 : 0;
       await sleep(BETWEEN_LOOKS * 1000, undefined, { signal });
     }
     throw problem;
@@ -224,9 +254,12 @@ function caNotStarted({ hostname }: Site, error: unknown): unknown {
   return failure('ca-not-started', `The CA at ${hostname} does not come back: ${sentenceOf(error)}`, next);
 }
 
-/** Whether waiting will not help: Tomcat has ended, or serves without the CA. */
-async function isLost(host: Host, { hostname }: Site): Promise<boolean> {
+/** Whether waiting will not help: Tomcat has ended, or serves without the CA or the KRA. */
+async function isLost(host: Host, { hostname }: Site, withKra: boolean): Promise<boolean> {
   if (!(await isActive(host, dogtagUnit(INSTANCE)))) return true;
-  const page = await publicPage(host, hostname, '/ca/admin/ca/getStatus').catch(() => undefined);
-  return page?.status === 404;
+  for (const name of withKra ? ['ca', 'kra'] : ['ca']) {
+    const page = await publicPage(host, hostname, `/${name}/admin/${name}/getStatus`).catch(() => undefined);
+    if (page?.status === 404) return true;
+  }
+  return false;
 }

@@ -5,6 +5,8 @@ import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
 import { passingSecret } from '../secret/passing.ts';
 import { possessionCheck } from './cluster-token.ts';
+import { kraPackageCheck } from './key-recovery.ts';
+import { kraMasterChecks, kraTokenCheck } from './kra-checks.ts';
 import { blankHostChecks, caHostChecks, hostChecks } from './preflight.ts';
 import { clusterChecks } from './preflight-replica.ts';
 import type { ReplicaRequest } from './replica.ts';
@@ -18,6 +20,7 @@ export function replicaChecks(host: Host, request: ReplicaRequest): Check[] {
     ...hostChecks(host, request, () => checkConfiguration(request)),
     ...blankHostChecks(host, request),
     ...checksOfCluster(host, request),
+    ...kraChecks(host, request),
   ];
 }
 
@@ -39,7 +42,17 @@ export function joinResumeChecks(host: Host, request: ReplicaRequest, journal: J
     ...hostChecks(host, request, () => checkConfiguration(request)),
     clockOrderCheck(journal),
     ...(token && !hasCa ? [possessionCheck(host, { ...request, tokenSerials: [] }, token)] : []),
+    ...(request.setupKra ? [kraPackageCheck(request), ...kraMasterChecks(host, request)] : []),
   ];
+}
+
+/** What must hold for a KRA that is made in the same run. */
+function kraChecks(host: Host, request: ReplicaRequest): Check[] {
+  const { ds, token } = request.secrets;
+  if (!request.setupKra || !token) return [];
+  const ca = async () => request.caCertificate;
+  const check = kraTokenCheck(host, request, { ds, token }, ca);
+  return [kraPackageCheck(request), ...kraMasterChecks(host, request), { ...check, id: 'kra-token' }];
 }
 
 function checksOfCluster(host: Host, request: ReplicaRequest): Check[] {

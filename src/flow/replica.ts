@@ -9,10 +9,11 @@ import { explained, type Need } from './diagnose.ts';
 import type { Installation } from './installation.ts';
 import { prepareJoin } from './join.ts';
 import { type Joining, joiningWith } from './joining.ts';
-import { wakeDirectory } from './recovery.ts';
+import { KRA_NEEDS, kraFacts, kraSteps } from './kra.ts';
+import { undoneAwake } from './recovery.ts';
 import { joinResumeChecks, replicaChecks } from './replica-checks.ts';
 import { CA_FILE, CA_STEP, directoryOf, type JoinedSite, type Report, siteFacts } from './site.ts';
-import { keysOnToken } from './steps/authority.ts';
+import { keysOnToken, type TokenUndo } from './steps/authority.ts';
 import { startAtBoot } from './steps/boot.ts';
 import { cloneAuthority } from './steps/clone.ts';
 import { directoryInstance, directoryRights } from './steps/directory.ts';
@@ -51,23 +52,31 @@ export interface ReplicaRequest extends ReplicaSite {
   cluster?: Cluster;
 }
 
+/** What an undo of a join does besides taking it back. */
+export interface JoinUndo {
+  /** What it does with the keys of a first KRA. */
+  token: TokenUndo;
+  /** Whether it goes on although another server cannot be told. */
+  force?: boolean | undefined;
+}
+
 /** How long a join secret is good that only its own run knows, in seconds: longer than any deadline of that run. */
 const PREPARED_HERE = 86_400;
 
 /**
  * Joins a server to a cluster: directory, replication both ways, and a clone of the CA with the keys on the token.
  * @param manager the Directory Manager's password, where an undo may use it
- * @param force whether an undo goes on although another server cannot be told
  */
 export function replicaSteps(
   host: Host,
   site: ReplicaSite,
   secrets: () => ReplicaSecrets,
   manager: () => Secret | undefined,
-  force = false,
+  { token, force = false }: JoinUndo,
 ): Step[] {
   const joining = joiningOf(host, site, secrets);
   const directorySecret = () => ({ ds: secrets().ds });
+  const cloneSecrets = () => ({ ds: secrets().ds, token: tokenPin(secrets()) });
   const steps = [
     systemNssDatabase(host),
     trustedCaCertificate(site.caCertificate),
@@ -78,6 +87,7 @@ export function replicaSteps(
     domainReplication(host, site, joining, force),
     serverRecord(host, site),
     ...(site.setupCa ? cloneSteps(host, site, joining, secrets, force) : []),
+    ...(site.setupKra ? kraSteps(host, site, cloneSecrets, { token, keepCa: false }) : []),
     startAtBoot(host, site, site.setupCa),
     joinEnded(host, site, joining, site.setupCa),
   ];
@@ -110,21 +120,12 @@ export function explainedSteps(
   steps: readonly Step[],
 ): Step[] {
   const patient = { site, pin: () => tokenPin(secrets()) };
+  const all = { ...KRA_NEEDS, ...NEEDS };
   return steps.map((step) => {
-    const needs = NEEDS[step.id] ?? ['disk'];
+    const needs = all[step.id] ?? ['disk'];
     const told = explained(host, patient, needs, step);
     return needs.includes('directory') ? undoneAwake(host, site, told) : told;
   });
-}
-
-function undoneAwake(host: Host, site: JoinedSite, step: Step): Step {
-  return {
-    ...step,
-    async undo(report) {
-      await wakeDirectory(host, site, report.line);
-      await step.undo(report);
-    },
-  };
 }
 
 /** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
@@ -184,7 +185,8 @@ export function joiningInstallation({
     resumeChecks: joinResumeChecks,
     steps(host, request) {
       const manager = () => (request.secrets.join ? undefined : request.secrets.ds);
-      return build(host, request, () => request.secrets, manager);
+      const pin = async () => tokenPin(request.secrets);
+      return build(host, request, () => request.secrets, manager, { token: { mode: 'purge', pin } });
     },
     facts: async ({ setupCa, caCertificate, joinsBySecret, ...request }) => ({
       ...siteFacts(request),
@@ -207,6 +209,7 @@ function installedReport(request: ReplicaRequest): Report {
             { name: 'CA', value: new X509Certificate(request.caCertificate).subject.replaceAll('\n', ',') },
             { name: 'Keys', value: `those on the token ${token.label} (${token.libraryPath})` },
             { name: 'Web interface', value: `https://${hostname}:8443/ca` },
+            ...(request.setupKra ? kraFacts(request) : []),
           ]
         : []),
       { name: 'Directory', value: `ldaps://${hostname} (${suffix}), instance ${name}` },

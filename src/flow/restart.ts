@@ -1,10 +1,11 @@
 /** Bringing back a server that stopped, or whose CA lost its HSM: what `capstan restart` does. */
-import { CapstanError, refusal, sentenceOf } from '../errors.ts';
+import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, start } from '../host/services.ts';
 import { isUnfinished } from '../plan/journal.ts';
 import { runChecks } from '../plan/run.ts';
 import type { Check, Listener } from '../plan/step.ts';
+import { connectHere, missingKras } from './connectors.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
 import { hasRenewalTimer, RENEWAL_TIMER } from './renewal/units.ts';
 import { directoryOf, installedServer, type Report, type Site, tellingJournal } from './site.ts';
@@ -15,6 +16,7 @@ const CERTMONGER = 'certmonger.service';
 interface Findings {
   directory?: CapstanError | undefined;
   ca?: CapstanError | undefined;
+  connector?: CapstanError | undefined;
   certmonger?: CapstanError | undefined;
 }
 
@@ -34,13 +36,13 @@ interface Repair {
  */
 export async function restartServer(host: Host, listen: Listener): Promise<Report> {
   const server = await installedServer();
-  const { site, hasCa } = server;
+  const { site, hasCa, hasKra } = server;
   const journal = tellingJournal(server);
   if (isUnfinished(journal)) throw unfinished(journal.journal.flow);
   const found: Findings = {};
-  const there = ({ id }: { id: string }) => hasCa || (id !== 'ca' && id !== 'token');
-  await runChecks(looks(host, site, found).filter(there), listen);
-  const repairs = repairsOf(host, site).filter(there);
+  const there = ({ id }: { id: string }) => hasCa || !['ca', 'token', 'connector'].includes(id);
+  await runChecks(looks(host, site, hasKra, found).filter(there), listen);
+  const repairs = repairsOf(host, site, hasKra).filter(there);
   listen({ type: 'plan', steps: repairs.map(({ id, title }) => ({ id, title })) });
   const done: string[] = [];
   for (const repair of repairs) done.push(...(await take(repair, found[repair.id] !== undefined, listen)));
@@ -48,7 +50,7 @@ export async function restartServer(host: Host, listen: Listener): Promise<Repor
 }
 
 /** The looks, each with what it found as its fact: that a part is down is no reason to refuse, but the reason to be here. */
-function looks(host: Host, site: Site, found: Findings): Check[] {
+function looks(host: Host, site: Site, kra: boolean, found: Findings): Check[] {
   const fact = (problem: CapstanError | undefined, remedy: string) =>
     problem ? `${remedy}: ${problem.message}` : 'well';
   return [
@@ -62,10 +64,11 @@ function looks(host: Host, site: Site, found: Findings): Check[] {
     },
     {
       id: 'ca',
-      title: 'The CA answers, knows its profiles and makes a signature',
+      title: `The CA answers, knows its profiles and makes a signature${kra ? '; the KRA recovers' : ''}`,
       async run() {
         // Its signature needs an answer of the directory: without one there is nothing to wait for.
-        found.ca = found.directory ?? (await serverProblems(host, site, { directory: false, ca: true })).ca;
+        found.ca =
+          found.directory ?? (await serverProblems(host, site, { directory: false, ca: true, kra })).ca;
         return found.directory
           ? 'to be looked at when the directory is back'
           : fact(found.ca, 'to be restarted');
@@ -78,6 +81,17 @@ function looks(host: Host, site: Site, found: Findings): Check[] {
         if (!found.ca) return 'the CA uses it';
         await requireHsm(host, site, () => {});
         return 'yes';
+      },
+    },
+    {
+      id: 'connector',
+      title: 'The CA knows every KRA of the cluster',
+      async run() {
+        if (found.directory) return 'to be looked at when the directory is back';
+        const missing = await missingKras(host, site);
+        if (missing.length > 0)
+          found.connector = failure('kra-unconnected', `it does not know ${missing.join(', ')}`);
+        return fact(found.connector, 'to be told');
       },
     },
     {
@@ -96,7 +110,7 @@ function looks(host: Host, site: Site, found: Findings): Check[] {
   ];
 }
 
-function repairsOf(host: Host, site: Site): Repair[] {
+function repairsOf(host: Host, site: Site, kra: boolean): Repair[] {
   return [
     {
       id: 'directory',
@@ -105,8 +119,17 @@ function repairsOf(host: Host, site: Site): Repair[] {
     },
     {
       id: 'ca',
-      title: 'Bring the CA back to where it makes signatures',
-      run: (line) => restoreCa(host, site, line),
+      title: `Bring the CA back to where it makes signatures${kra ? ', and the KRA to where it recovers' : ''}`,
+      run: (line) => restoreCa(host, site, line, kra),
+    },
+    {
+      id: 'connector',
+      title: 'Tell the CA of the KRAs that it does not know',
+      async run() {
+        const missing = await missingKras(host, site);
+        await connectHere(host, site, missing);
+        return [`told the CA of the KRAs of ${missing.join(', ')}`];
+      },
     },
     {
       id: 'certmonger',

@@ -219,7 +219,7 @@ async function setting(
     await stopInstance(host, INSTANCE);
     await setCrlGeneration(host, INSTANCE, generation);
   }
-  await restoreCa(host, site, line);
+  await restoreCa(host, site, line, (await installedServer()).hasKra);
   if ((await crlGeneration(INSTANCE)) === generation) return;
   throw failure('crl-not-set', 'Dogtag did not keep what it was told about CRLs.');
 }

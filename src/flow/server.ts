@@ -2,6 +2,7 @@ import type { Host } from '../host/host.ts';
 import type { Step } from '../plan/step.ts';
 import { explained, type Need } from './diagnose.ts';
 import type { Installation } from './installation.ts';
+import { KRA_NEEDS, kraFacts, kraSteps } from './kra.ts';
 import { serverChecks } from './preflight.ts';
 import { overrideDigestOf, resumeChecks } from './resume.ts';
 import {
@@ -23,7 +24,7 @@ import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
 import { firstRoles } from './steps/roles.ts';
 import { tracking } from './steps/tracking.ts';
 
-/** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking. */
+/** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking, and a KRA if asked for. */
 export function serverSteps(
   host: Host,
   site: Site,
@@ -41,10 +42,12 @@ export function serverSteps(
     directoryCertificate(host, site),
     hsmRecord(host, site),
     firstRoles(host, site),
+    ...(site.setupKra ? kraSteps(host, site, secrets, { token: undoToken, keepCa: false }) : []),
     startAtBoot(host, site),
   ];
   const patient = { site, pin: () => secrets().token };
-  return steps.map((step) => explained(host, patient, NEEDS[step.id] ?? ['disk'], step));
+  const needs = { ...KRA_NEEDS, ...NEEDS };
+  return steps.map((step) => explained(host, patient, needs[step.id] ?? ['disk'], step));
 }
 
 /** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
@@ -85,6 +88,7 @@ function installedReport(request: ServerRequest): Report {
         value: `signing, OCSP, audit and subsystem keys on the token ${token.label} (${token.libraryPath})`,
       },
       { name: 'Web interface', value: `https://${hostname}:8443/ca` },
+      ...(request.setupKra ? kraFacts(request) : []),
       {
         name: 'Directory',
         value: `ldaps://${hostname} (${directoryOf(request).suffix}), instance ${directoryOf(request).name}`,

@@ -16,12 +16,15 @@ import {
 import type { Secret } from '../secret/secret.ts';
 
 /** A flow that installs, as its journal and the command line name it. */
-export type FlowName = 'server-install' | 'replica-install' | 'ca-add';
+export type FlowName = 'server-install' | 'replica-install' | 'ca-add' | 'kra-add';
 
 /** Where the journal of this host's server lies, the first of a cluster or a replica. */
 export const SERVER_JOURNAL = '/var/lib/capstan/server.json';
 /** Where the journals of what was added to a server lie, the first that can be added first. */
-const ADDED_JOURNALS = { 'ca-add': '/var/lib/capstan/ca.json' } as const;
+const ADDED_JOURNALS = {
+  'ca-add': '/var/lib/capstan/ca.json',
+  'kra-add': '/var/lib/capstan/kra.json',
+} as const;
 
 /** All journals, in the order in which they can come to be. */
 export const JOURNALS: readonly string[] = [SERVER_JOURNAL, ...Object.values(ADDED_JOURNALS)];
@@ -57,6 +60,10 @@ export interface Site {
   override?: string;
   /** The server that this one joined; undefined for the first of a cluster. */
   supplier?: string;
+  /** Whether it gets a KRA in the same run. */
+  setupKra?: boolean;
+  /** The server whose KRA is cloned; undefined for the first KRA of a cluster. */
+  kraMaster?: string;
 }
 
 /** A server that joined another one. */
@@ -95,11 +102,14 @@ export function directorySubject(site: Pick<Site, 'hostname' | 'subjectBase'>): 
 
 /** The site without its secrets, for the journal. */
 export function siteFacts(site: Site): Site {
-  const { realm, domain, hostname, caSubject, subjectBase, keySize, token, override, supplier } = site;
+  const { realm, domain, hostname, caSubject, subjectBase, keySize, token } = site;
+  const { override, supplier, setupKra, kraMaster } = site;
   return {
     ...{ realm, domain, hostname, caSubject, subjectBase, keySize, token },
     ...(override !== undefined && { override }),
     ...(supplier !== undefined && { supplier }),
+    ...(setupKra && { setupKra }),
+    ...(kraMaster !== undefined && { kraMaster }),
   };
 }
 
@@ -132,6 +142,8 @@ export interface InstalledServer extends Installed {
   added: Installed[];
   /** Whether it has a CA, or has begun to get one. */
   hasCa: boolean;
+  /** The same of a KRA. */
+  hasKra: boolean;
 }
 
 /**
@@ -154,12 +166,14 @@ export async function installedServer(): Promise<InstalledServer> {
     if (one) added.push({ journal: one, site: siteOf(one) });
   }
   const journals = [journal, ...added.map((one) => one.journal)];
-  const hasCa = journals.some((one) => isBegun(one.entry(CA_STEP)));
-  return { journal, site: siteOf(journal), added, hasCa };
+  const has = (step: string) => journals.some((one) => isBegun(one.entry(step)));
+  return { journal, site: siteOf(journal), added, hasCa: has(CA_STEP), hasKra: has(KRA_STEP) };
 }
 
 /** The id of the step that makes the CA, in whichever flow. */
 export const CA_STEP = 'certificate-authority';
+/** The id of the step that makes the KRA, in whichever flow. */
+export const KRA_STEP = 'key-recovery';
 
 function isBegun(entry: JournalEntry | undefined): boolean {
   return entry !== undefined && entry.state !== 'undone';

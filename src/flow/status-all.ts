@@ -56,32 +56,43 @@ function directory({ problem, replicaId }: ServerLook): Finding {
   return { area: 'directory', name: 'LDAPS', well: problem === undefined, detail };
 }
 
-/** What a server with a CA says when it is asked for its state and, when it has one, for a signature. */
+/** What a server with a CA says when it is asked for its state and for a signature, and its KRA for its state. */
 async function authority(
   host: Host,
   { caCertificate }: Cluster,
   { hostname, roles }: Cluster['servers'][number],
 ): Promise<Finding[]> {
-  if (!roles.some(({ name, enabled }) => name === 'CA' && enabled)) return [];
+  const has = (role: 'CA' | 'KRA') => roles.some(({ name, enabled }) => name === role && enabled);
+  if (!has('CA')) return [];
   // A server without a CA has no Dogtag to tell how the others speak; those of a cluster are of one release.
   const profile = await dogtagOf().catch(() => ({ statusFormat: 'xml' }) as const);
-  const looks: [name: string, look: (host: Host) => Promise<string>][] = [
+  const looks: Look[] = [
     ['CA status', (bounded) => checkStatus(bounded, hostname, profile)],
     ['CA signature', (bounded) => checkSignature(bounded, hostname, caCertificate)],
+    ...(has('KRA')
+      ? [['KRA status', (bounded: Host) => checkStatus(bounded, hostname, profile, 'KRA')] as Look]
+      : []),
   ];
   const findings: Finding[] = [];
   try {
     await askOne(host, hostname, async (bounded) => {
       for (const [name, look] of looks) {
-        findings.push({ area: 'ca', name, well: true, detail: await look(bounded) });
+        findings.push({ area: areaOf(name), name, well: true, detail: await look(bounded) });
       }
     });
   } catch (error) {
     if (host.signal.aborted) throw error;
     const name = looks[findings.length]?.[0] ?? 'CA';
-    findings.push({ area: 'ca', name, well: false, detail: sentenceOf(error) });
+    findings.push({ area: areaOf(name), name, well: false, detail: sentenceOf(error) });
   }
   return findings;
+}
+
+/** What is asked of a server, by name. */
+type Look = [name: string, look: (host: Host) => Promise<string>];
+
+function areaOf(name: string): Finding['area'] {
+  return name.startsWith('KRA') ? 'kra' : 'ca';
 }
 
 function nextSteps(servers: readonly ServerStatus[], { feeds, parts }: Topology): string[] {

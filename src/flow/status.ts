@@ -6,12 +6,14 @@ import { verifyDirectoryCertificate } from '../directory/certificate.ts';
 import { withLocalDirectory } from '../directory/client.ts';
 import { formatHsmRecord, type HsmRecord, readHsmRecord } from '../directory/record.ts';
 import { agentCredentials } from '../dogtag/agent.ts';
-import { CA_CERTIFICATES, type SystemCertificate } from '../dogtag/certificates.ts';
+import { CA_CERTIFICATES, KRA_CERTIFICATES, type SystemCertificate } from '../dogtag/certificates.ts';
 import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts';
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
+import { missingKras, serversWith } from './connectors.ts';
+import { checkRecovery } from './key-recovery.ts';
 import { type Placed, placedCertificates } from './renewal/record.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
@@ -20,8 +22,8 @@ import { serverUnits } from './units.ts';
 
 /** One thing that was looked at. */
 export interface Finding {
-  /** What kind of thing: `service`, `token`, `ca`, `directory`, `certificate`, `record`. */
-  area: 'service' | 'token' | 'ca' | 'directory' | 'certificate' | 'record';
+  /** What kind of thing: `service`, `token`, `ca`, `kra`, `directory`, `certificate`, `record`. */
+  area: 'service' | 'token' | 'ca' | 'kra' | 'directory' | 'certificate' | 'record';
   name: string;
   well: boolean;
   /** What was found, or what is wrong. */
@@ -56,15 +58,17 @@ const EXPIRY_DAYS = 21;
  */
 export async function serverStatus(host: Host): Promise<Status> {
   const server = await installedServer();
-  const { site, hasCa } = server;
+  const { site, hasCa, hasKra } = server;
   const journal = tellingJournal(server);
   const found = await Promise.all([
     installation(journal),
     services(host, site, hasCa),
     directory(host, site),
     ...(hasCa
-      ? [token(host, site), agentCertificate(), authority(host, site), certificates(host, site)]
+      ? [token(host, site), agentCertificate(), authority(host, site), certificates(host, site, hasKra)]
       : []),
+    ...(hasKra ? [keyRecovery(host, site)] : []),
+    ...(hasCa ? [connector(host, site)] : []),
   ]);
   const findings = found.flat();
   const well = findings.every((finding) => finding.well);
@@ -81,7 +85,7 @@ function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[]
   const restart = '"capstan restart" brings back what is down; it looks at the HSM first.';
   return [
     ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
-    ...(isUnwell('service', 'ca', 'directory') ? [restart] : []),
+    ...(isUnwell('service', 'ca', 'kra', 'directory') ? [restart] : []),
     ...(isUnwell('certificate')
       ? ['"capstan renew" renews what is due, and puts in place what certmonger has renewed.']
       : []),
@@ -174,6 +178,27 @@ async function authority(host: Host, site: Site): Promise<Finding[]> {
   ]);
 }
 
+async function keyRecovery(host: Host, site: Site): Promise<Finding[]> {
+  return Promise.all([
+    finding('kra', 'KRA status', async () => checkStatus(host, site.hostname, await dogtagOf(), 'KRA')),
+    finding('kra', 'KRA recovery', () => checkRecovery(host, site)),
+  ]);
+}
+
+/** Whether the CA knows every KRA of the cluster; nothing where there is none, or where nobody can be asked. */
+async function connector(host: Host, site: Site): Promise<Finding[]> {
+  const { servers } = await readRoles(host).catch(() => ({ servers: [] }));
+  const kras = serversWith(servers, 'KRA');
+  if (kras.length === 0) return [];
+  return [
+    await finding('kra', 'KRA connector', async () => {
+      const missing = await missingKras(host, site);
+      if (missing.length === 0) return `the CA of ${site.hostname} sends keys to ${kras.join(', ')}`;
+      throw new Error(`the CA of ${site.hostname} sends no keys to ${missing.join(', ')}`);
+    }),
+  ];
+}
+
 /** @throws Error where the CA does other than what is recorded: two servers would generate CRLs, or none */
 async function crlGenerationFound(host: Host): Promise<string> {
   const { crlHere, problems } = await readRoles(host);
@@ -182,7 +207,7 @@ async function crlGenerationFound(host: Host): Promise<string> {
   return `${crlHere === 'off' ? 'off' : 'on'}, as recorded`;
 }
 
-async function certificates(host: Host, site: Site): Promise<Finding[]> {
+async function certificates(host: Host, site: Site, hasKra: boolean): Promise<Finding[]> {
   let requests: TrackingRequest[];
   try {
     requests = await withCertmonger(host, trackingRequests);
@@ -190,7 +215,7 @@ async function certificates(host: Host, site: Site): Promise<Finding[]> {
     return [{ area: 'certificate', name: 'certmonger', well: false, detail: sentenceOf(error) }];
   }
   const placed = await placedCertificates();
-  return CA_CERTIFICATES.map((certificate) =>
+  return [...CA_CERTIFICATES, ...(hasKra ? KRA_CERTIFICATES : [])].map((certificate) =>
     certificateFinding(
       site,
       certificate,

@@ -1,5 +1,4 @@
 /** The objects that one installation makes on the token: known to the journal, and deleted by nobody else. */
-import { CA_TOKEN_NICKNAMES } from '../dogtag/certificates.ts';
 import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { appeared, belongingTo, objectRef } from '../hsm/inventory.ts';
@@ -29,11 +28,17 @@ export async function onToken<T>(
 
 /**
  * What is on the token right before the first key is made: minutes have gone by since the preflight.
+ * @param nicknames of the certificates whose keys are to be made; nothing may bear them yet
  * @throws CapstanError `token-occupied`, and what Module throws
  */
-export async function blankToken(host: Host, token: TokenChoice, pin: Secret): Promise<ObjectRef[]> {
+export async function blankToken(
+  host: Host,
+  token: TokenChoice,
+  pin: Secret,
+  nicknames: readonly string[],
+): Promise<ObjectRef[]> {
   const objects = await onToken(host, token, pin, (module, slot) => module.objects(slot));
-  const [occupied] = occupiedRefusals(token.label, objects, CA_TOKEN_NICKNAMES);
+  const [occupied] = occupiedRefusals(token.label, objects, nicknames);
   if (occupied) throw occupied;
   return objects.map(objectRef);
 }
@@ -44,16 +49,19 @@ async function inventory(host: Host, token: TokenChoice, pin: Secret): Promise<O
 
 /**
  * Puts into the journal what this run made on the token: what appeared since the inventory before it.
- * @throws CapstanError `token-shared` when more appeared than one CA makes: another host worked on the token, too
+ * @param nicknames of the certificates whose keys were made
+ * @throws CapstanError `token-shared` when more appeared than that: another host worked on the token, too
  */
 export async function rememberCreated(
   host: Host,
   token: TokenChoice,
   pin: Secret,
+  nicknames: readonly string[],
   report: StepReport,
 ): Promise<void> {
   const before = (report.facts.tokenBefore ?? []) as ObjectRef[];
-  await report.remember({ tokenCreated: createdBy(token, before, await inventory(host, token, pin)) });
+  const after = await inventory(host, token, pin);
+  await report.remember({ tokenCreated: createdBy(token, nicknames, before, after) });
 }
 
 /**
@@ -62,13 +70,14 @@ export async function rememberCreated(
  */
 function createdBy(
   token: TokenChoice,
+  nicknames: readonly string[],
   before: readonly ObjectRef[],
   after: readonly ObjectRef[],
 ): ObjectRef[] {
   const created = appeared(before, after);
-  const strange = created.filter(({ label }) => label !== '' && !CA_TOKEN_NICKNAMES.includes(label));
+  const strange = created.filter(({ label }) => label !== '' && !nicknames.includes(label));
   const keys = created.filter((object) => object.class === 'private-key');
-  if (strange.length > 0 || keys.length > CA_TOKEN_NICKNAMES.length) {
+  if (strange.length > 0 || keys.length > nicknames.length) {
     const names = [...strange, ...keys].map((object) => `${object.class} ${object.id} "${object.label}"`);
     throw failure(
       'token-shared',
@@ -88,6 +97,7 @@ export async function purgeToken(
   host: Host,
   token: TokenChoice,
   pin: Secret,
+  nicknames: readonly string[],
   report: StepReport,
 ): Promise<void> {
   const { tokenBefore, tokenPurged } = report.facts as { tokenBefore?: ObjectRef[]; tokenPurged?: boolean };
@@ -95,7 +105,9 @@ export async function purgeToken(
   await onToken(host, token, pin, async (module, slot) => {
     const objects = await module.objects(slot);
     if (!report.facts.tokenCreated) {
-      await report.remember({ tokenCreated: createdBy(token, tokenBefore, objects.map(objectRef)) });
+      await report.remember({
+        tokenCreated: createdBy(token, nicknames, tokenBefore, objects.map(objectRef)),
+      });
     }
     const created = report.facts.tokenCreated as ObjectRef[];
     const deleted = await module.deleteObjects(slot, belongingTo(objects, created).map(objectRef));
@@ -108,7 +120,7 @@ export async function purgeToken(
   await report.remember({ tokenPurged: true });
 }
 
-/** Whether the step that makes the CA may have made anything on the token that is still there. */
+/** Whether a step that makes keys may have made anything on the token that is still there. */
 export function mayHoldObjects(entry: JournalEntry | undefined): boolean {
   if (!entry || entry.state === 'undone') return false;
   return entry.facts.tokenBefore !== undefined && entry.facts.tokenPurged !== true;

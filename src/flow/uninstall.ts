@@ -1,6 +1,6 @@
 import { withLocalDirectory } from '../directory/client.ts';
 import { recordedServers } from '../directory/masters.ts';
-import { INSTANCE } from '../dogtag/certificates.ts';
+import { INSTANCE, type SubsystemName } from '../dogtag/certificates.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
 import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -11,6 +11,7 @@ import type { Check, Listener, Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { caAddSteps } from './ca-add.ts';
 import { removeHeartbeat } from './heartbeat.ts';
+import { kraAddSteps } from './kra.ts';
 import { leaveCluster, leavingCheck } from './leave.ts';
 import { type ReplicaSite, replicaSteps } from './replica.ts';
 import { serverSteps } from './server.ts';
@@ -20,6 +21,7 @@ import {
   type FlowName,
   type InstalledServer,
   installedServer,
+  KRA_STEP,
   type Report,
   type Site,
 } from './site.ts';
@@ -52,14 +54,16 @@ export interface UninstallOptions {
 export async function uninstall(host: Host, options: UninstallOptions): Promise<Report> {
   const server = await installedServer();
   const { journal, site } = server;
-  const hasObjects = mayHoldObjects(journal.entry(CA_STEP));
-  if (hasObjects && !journal.journal.finished && !options.token) throw undecided(site);
   const journals = removable(server, options);
+  const made = objectsOf(journals);
+  const hasObjects = made.length > 0;
+  if (hasObjects && !journals.every((one) => one.journal.finished) && !options.token) throw undecided(site);
   for (const one of journals) await clearLeftovers(host, one.journal.runs);
   const whole = journals.includes(journal);
   const finished = whole && journal.journal.finished !== undefined;
   if (finished && !options.force) await runChecks([leavingCheck(host, site)], options.listen);
-  if (hasObjects && options.token === 'purge') await runChecks([sharedKeysCheck(host, site)], options.listen);
+  if (hasObjects && options.token === 'purge')
+    await runChecks([sharedKeysCheck(host, site, made)], options.listen);
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
   // It would tell of a server that is being removed.
   if (whole) await removeHeartbeat(host);
@@ -78,11 +82,17 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
       'Remove the cause and run the same command again; it goes on where it stopped.',
     );
   }
-  return removedReport(site, hasObjects, pin !== undefined);
+  return removedReport(site, whole ? undefined : options.only, hasObjects, pin !== undefined);
+}
+
+/** The subsystems whose keys these flows may have made, and that may still be on the token. */
+function objectsOf(journals: readonly JournalFile[]): SubsystemName[] {
+  const made = (step: string) => journals.some((journal) => mayHoldObjects(journal.entry(step)));
+  return [...(made(CA_STEP) ? (['CA'] as const) : []), ...(made(KRA_STEP) ? (['KRA'] as const) : [])];
 }
 
 /** The keys of the first server are those of all. A directory that is down tells of nobody. */
-function sharedKeysCheck(host: Host, site: Site): Check {
+function sharedKeysCheck(host: Host, site: Site, made: readonly SubsystemName[]): Check {
   const { name, suffix } = directoryOf(site);
   return {
     id: 'shared-keys',
@@ -92,13 +102,13 @@ function sharedKeysCheck(host: Host, site: Site): Check {
         recordedServers(directory, suffix),
       ).catch(() => []);
       const others = servers.filter(
-        ({ hostname, roles }) => hostname !== site.hostname && roles.some((role) => role.name === 'CA'),
+        ({ hostname, roles }) => hostname !== site.hostname && roles.some((role) => made.includes(role.name)),
       );
       if (others.length === 0) return undefined;
       const names = others.map(({ hostname }) => hostname).join(', ');
       throw refusal(
         'keys-shared',
-        `The keys on the token ${site.token.label} are those of the CAs of ${names}, too; deleting them would end all of them.`,
+        `The keys on the token ${site.token.label} are those of ${names}, too; deleting them would end all of them.`,
         'Leave --purge-token out. To end the whole cluster, uninstall the other servers first.',
       );
     },
@@ -132,9 +142,11 @@ async function takeBack(
   host: Host,
   journal: JournalFile,
   pin: Secret | undefined,
-  { listen, manager, force }: UninstallOptions,
+  { listen, manager, force, only }: UninstallOptions,
 ): Promise<CapstanError[]> {
-  const steps = stepsOf(host, journal, { pin, manager, force });
+  // A KRA that is taken back alone leaves its CA running.
+  const keepCa = only !== undefined;
+  const steps = stepsOf(host, journal, { pin, manager, force, keepCa });
   return undoSteps(steps, { journal, listen, run: host.runId, signal: host.signal });
 }
 
@@ -142,24 +154,34 @@ async function takeBack(
 function stepsOf(
   host: Host,
   { journal }: JournalFile,
-  { pin, manager, force }: Pick<UninstallOptions, 'pin' | 'manager' | 'force'>,
+  { pin, manager, force, keepCa }: Pick<UninstallOptions, 'pin' | 'manager' | 'force'> & { keepCa: boolean },
 ): Step[] {
   const noSecrets = () => {
     throw new Error('an undo asks for no secrets');
   };
+  const token = pin ? ({ mode: 'purge', pin: async () => pin } as const) : ({ mode: 'keep' } as const);
+  if (journal.flow === 'kra-add')
+    return kraAddSteps(host, journal.site as unknown as Site, noSecrets, { token, keepCa });
   if (journal.flow === 'server-install') {
-    const token = pin ? ({ mode: 'purge', pin: async () => pin } as const) : ({ mode: 'keep' } as const);
     return serverSteps(host, journal.site as unknown as Site, noSecrets, token);
   }
   const site = journal.site as unknown as ReplicaSite;
   const steps = journal.flow === 'ca-add' ? caAddSteps : replicaSteps;
-  return steps(host, site, noSecrets, () => manager, force);
+  return steps(host, site, noSecrets, () => manager, { token, force });
 }
 
-function removedReport({ hostname, token }: Site, hadObjects: boolean, purged: boolean): Report {
+/** @param part the flow that was taken back alone, from a server that stays */
+function removedReport(
+  { hostname, token }: Site,
+  part: FlowName | undefined,
+  hadObjects: boolean,
+  purged: boolean,
+): Report {
   const kept = hadObjects && !purged;
   return {
-    title: `The server ${hostname} was removed from this host.`,
+    title: part
+      ? `What "capstan ${part}" began on ${hostname} was taken back; the server stays.`
+      : `The server ${hostname} was removed from this host.`,
     facts: [
       {
         name: 'Token',

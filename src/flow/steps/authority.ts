@@ -43,7 +43,7 @@ export function certificateAuthority(
     async apply(report) {
       const pin = secrets().token;
       await report.remember({
-        tokenBefore: await blankToken(host, site.token, pin),
+        tokenBefore: await blankToken(host, site.token, pin, CA_TOKEN_NICKNAMES),
         tokenCreated: undefined,
         tokenPurged: undefined,
         newFolders: await absentPaths(sharedFolders()),
@@ -55,18 +55,20 @@ export function certificateAuthority(
       } catch (error) {
         // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone
         // must not hide why pkispawn failed.
-        await rememberCreated(host.under(), site.token, pin, report).catch((second: unknown) =>
-          host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
+        await rememberCreated(host.under(), site.token, pin, CA_TOKEN_NICKNAMES, report).catch(
+          (second: unknown) =>
+            host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
         );
         throw error;
       }
-      await rememberCreated(host, site.token, pin, report);
+      await rememberCreated(host, site.token, pin, CA_TOKEN_NICKNAMES, report);
     },
     async undo(report) {
       const pin = undoToken.mode === 'purge' ? await undoToken.pin() : undefined;
       // Dogtag keeps the PIN until its instance is gone: with the token last, another try would have to ask for it.
       await stopInstance(host, INSTANCE);
-      const failed = pin && (await failureOf(() => purgeToken(host, site.token, pin, report)));
+      const failed =
+        pin && (await failureOf(() => purgeToken(host, site.token, pin, CA_TOKEN_NICKNAMES, report)));
       await destroyCa(host, INSTANCE, report.line);
       await removeFile(AGENT_PKCS12);
       await removeAgent();
@@ -77,7 +79,7 @@ export function certificateAuthority(
 }
 
 /** What work fails with, to be thrown when the rest is done; an interruption ends all of it. */
-async function failureOf(work: () => Promise<void>): Promise<unknown> {
+export async function failureOf(work: () => Promise<void>): Promise<unknown> {
   try {
     await work();
     return undefined;
@@ -165,18 +167,36 @@ export async function caDeployment(
   };
 }
 
-/** Proves that the keys of the CA are where they should be, by the token's own word and by a signature of each. */
-export function keysOnToken(host: Host, site: Site, secrets: () => Pick<ServerSecrets, 'token'>): Step {
+/** Which keys are to be proven, and by which step: those of the CA unless told. */
+export interface ProvenKeys {
+  id: string;
+  title: string;
+  nicknames: readonly string[];
+}
+
+const CA_KEYS: ProvenKeys = {
+  id: 'keys-on-token',
+  title: 'Prove that the keys are on the token and cannot leave it',
+  nicknames: CA_TOKEN_NICKNAMES,
+};
+
+/** Proves that keys are where they should be, by the token's own word and by a signature of each. */
+export function keysOnToken(
+  host: Host,
+  site: Site,
+  secrets: () => Pick<ServerSecrets, 'token'>,
+  { id, title, nicknames }: ProvenKeys = CA_KEYS,
+): Step {
   return {
-    id: 'keys-on-token',
-    title: 'Prove that the keys are on the token and cannot leave it',
+    id,
+    title,
     done: async () => false,
     async apply(report) {
       const proofs = await onToken(host, site.token, secrets().token, (module, slot) =>
         proveKeys(
           module,
           slot,
-          CA_TOKEN_NICKNAMES.map((nickname) => ({ nickname })),
+          nicknames.map((nickname) => ({ nickname })),
         ),
       );
       await internalTokenHoldsOnlyTls(host);

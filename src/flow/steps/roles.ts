@@ -1,6 +1,12 @@
 import { withLocalDirectory } from '../../directory/client.ts';
 import { allowProbes } from '../../directory/identity.ts';
-import { recordRole, recordServer, removeRole, removeServer } from '../../directory/masters.ts';
+import {
+  type RoleName,
+  recordRole,
+  recordServer,
+  removeRole,
+  removeServer,
+} from '../../directory/masters.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
@@ -48,18 +54,29 @@ export function serverRecord(host: Host, site: Site): Step {
 
 /** Records that a server that joined has a CA. */
 export function caRole(host: Host, site: Site): Step {
+  return role(host, site, 'CA');
+}
+
+/** Records that a server has a KRA. */
+export function kraRole(host: Host, site: Site): Step {
+  return role(host, site, 'KRA');
+}
+
+function role(host: Host, site: Site, subsystem: RoleName): Step {
   const { suffix, name } = directoryOf(site);
   return {
-    id: 'ca-role',
-    title: 'Record the CA of the server in the directory',
+    id: `${subsystem.toLowerCase()}-role`,
+    title: `Record the ${subsystem} of the server in the directory`,
     done: async () => false,
     async apply() {
       const { serial } = await tokenAnswers(host, site.token);
       await withLocalDirectory(host, { name }, (directory) =>
-        recordRole(directory, suffix, site.hostname, 'CA', { tokenSerial: serial }),
+        recordRole(directory, suffix, site.hostname, subsystem, { tokenSerial: serial }),
       );
     },
     undo: () =>
-      withLocalDirectory(host, { name }, (directory) => removeRole(directory, suffix, site.hostname, 'CA')),
+      withLocalDirectory(host, { name }, (directory) =>
+        removeRole(directory, suffix, site.hostname, subsystem),
+      ),
   };
 }

@@ -2,7 +2,7 @@ import type { Host } from '../../host/host.ts';
 import type { JournalFile } from '../../plan/journal.ts';
 import type { Step } from '../../plan/step.ts';
 import { bringUp } from '../recovery.ts';
-import type { Site } from '../site.ts';
+import { CA_STEP, KRA_STEP, type Site } from '../site.ts';
 
 /**
  * Has the services of an installation that goes on run, as far as it came: a power cut has stopped them, and they do
@@ -10,13 +10,15 @@ import type { Site } from '../site.ts';
  */
 export function servicesUp(host: Host, site: Site, journal: JournalFile): Step {
   const isDone = (id: string) => journal.entry(id)?.state === 'done';
+  // A KRA is added to a CA that is there; that has a journal of its own.
+  const hasCa = journal.journal.flow === 'kra-add';
   return {
     id: 'services-up',
     title: 'Have run what is installed so far',
     transient: true,
-    done: async () => !isDone('directory-instance'),
+    done: async () => !isDone('directory-instance') && !hasCa,
     async apply(report) {
-      const parts = { directory: true, ca: isDone('certificate-authority') };
+      const parts = { directory: true, ca: hasCa || isDone(CA_STEP), kra: isDone(KRA_STEP) };
       for (const deed of await bringUp(host, site, report.line, parts)) report.line(deed);
     },
     undo: async () => {},

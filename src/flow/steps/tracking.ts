@@ -28,39 +28,57 @@ import type { Site } from '../site.ts';
 /** What certmonger calls the CA of this cluster. */
 export const CA_NICKNAME = 'capstan';
 
+/** Which certificates are to be tracked, and by which step: those of the CA unless told. */
+export interface TrackedCertificates {
+  id: string;
+  title: string;
+  certificates: readonly SystemCertificate[];
+}
+
+const OF_CA: TrackedCertificates = {
+  id: 'tracking',
+  title: `Have certmonger track the ${CA_CERTIFICATES.length} system certificates`,
+  certificates: CA_CERTIFICATES,
+};
+
 /**
- * Has certmonger track every system certificate, each in its own token, and waits until it has read it and watches it.
+ * Has certmonger track system certificates, each in its own token, and waits until it has read it and watches it.
  * One after the other: two readers of one SoftHSM token disturb each other ("Could not get the token flags", the login
  * fails), and certmonger tries again only after five seconds (0.79.13, seen). A request that an earlier try gave up,
  * before certmonger could make a key for it, is made again, and so is one that certmonger itself has given up.
  */
-export function tracking(host: Host, site: Site): Step {
-  const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
+export function tracking(
+  host: Host,
+  site: Site,
+  { id, title, certificates }: TrackedCertificates = OF_CA,
+): Step {
+  const ids = new Set(certificates.map((one) => one.id));
   return {
-    id: 'tracking',
-    title: `Have certmonger track the ${CA_CERTIFICATES.length} system certificates`,
+    id,
+    title,
     done: () =>
       withCertmonger(host, async (certmonger) => {
         const requests = await trackingRequests(certmonger);
         const watched = new Set(requests.flatMap(({ id, status }) => (status === MONITORING ? [id] : [])));
         const placed = await placedCertificates();
         return (
-          [...ids].every((id) => watched.has(id) && placed[id] !== undefined) && (await hasRenewalTimer())
+          [...ids].every((one) => watched.has(one) && placed[one] !== undefined) && (await hasRenewalTimer())
         );
       }),
     apply: (report) =>
       withCertmonger(host, async (certmonger) => {
-        await dropStuck(certmonger);
-        await trackAll(host, certmonger, site, report.line);
+        await dropStuck(certmonger, ids);
+        await trackAll(host, certmonger, { site, certificates }, report.line);
         await addRenewalUnits(host);
       }),
     undo: () =>
       withCertmonger(host, async (certmonger) => {
-        await removeRenewalUnits(host);
+        // The CA that certmonger asks, and what puts its certificates in place, go with the CA's own.
+        if (certificates === CA_CERTIFICATES) await removeRenewalUnits(host);
         for (const request of await trackingRequests(certmonger)) {
           if (ids.has(request.id)) await untrack(certmonger, request);
         }
-        await removeKnownCa(certmonger, CA_NICKNAME);
+        if (certificates === CA_CERTIFICATES) await removeKnownCa(certmonger, CA_NICKNAME);
         await forgetPlaced([...ids]);
       }),
   };
@@ -69,11 +87,11 @@ export function tracking(host: Host, site: Site): Step {
 async function trackAll(
   host: Host,
   certmonger: Certmonger,
-  site: Site,
+  { site, certificates }: { site: Site; certificates: readonly SystemCertificate[] },
   line: (text: string) => void,
 ): Promise<void> {
   const present = new Map((await trackingRequests(certmonger)).map(({ id, path }) => [id, path]));
-  for (const certificate of CA_CERTIFICATES) {
+  for (const certificate of certificates) {
     const known = present.get(certificate.id);
     if (known === undefined) await trackOne(host, certmonger, site, certificate);
     else await recordFirst(certificate.id, await untilMonitoring(host, certmonger, known));
@@ -122,8 +140,7 @@ async function recordFirst(id: string, { serial }: TrackingRequest): Promise<voi
  * Gives up requests whose token was away when certmonger wanted to read it: it looks no second time (0.79.13, seen in
  * the state NEWLY_ADDED_NEED_KEYINFO_READ_TOKEN after an outage of the HSM).
  */
-async function dropStuck(certmonger: Certmonger): Promise<void> {
-  const ids = new Set(CA_CERTIFICATES.map(({ id }) => id));
+async function dropStuck(certmonger: Certmonger, ids: ReadonlySet<string>): Promise<void> {
   for (const request of await trackingRequests(certmonger)) {
     if (request.stuck && ids.has(request.id)) await untrack(certmonger, request);
   }

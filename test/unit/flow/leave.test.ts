@@ -10,12 +10,25 @@ function server(hostname: string, ca?: Partial<RoleEntry>): ServerEntry {
 const codes = (leaving: string, servers: ServerEntry[]) =>
   objectionsTo(leaving, servers).map(({ code }) => code);
 
+/** The same server with a KRA. */
+function withKra(entry: ServerEntry): ServerEntry {
+  const role = { enabled: true, renewalMaster: false, crlGenerator: false, tokenSerial: 'ab01' };
+  return { ...entry, roles: [...entry.roles, { ...role, name: 'KRA' }] };
+}
+
 describe('a server leaves', () => {
   test('without objection when it does nothing that others need', () => {
     expect(
       codes('ca2', [server('ca1', { renewalMaster: true, crlGenerator: true }), server('ca2', {})]),
     ).toEqual([]);
     expect(codes('d3', [server('ca1', { renewalMaster: true }), server('d3')])).toEqual([]);
+  });
+
+  test('not with the last KRA, without which nobody recovers what is archived', () => {
+    const first = server('ca1', { renewalMaster: true });
+    expect(codes('ca2', [first, withKra(server('ca2', {}))])).toEqual(['last-kra']);
+    expect(codes('ca2', [withKra(first), withKra(server('ca2', {}))])).toEqual([]);
+    expect(codes('ca2', [withKra(server('ca2', {}))])).toEqual([]);
   });
 
   test('when it is alone, whatever it does', () => {
