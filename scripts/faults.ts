@@ -1,5 +1,5 @@
 /**
- * Strikes installations of first servers and of replicas in a lab in every way of the list, and prints how often each
+ * Strikes installations of first servers, of replicas and of KRAs in a lab in every way of the list, and prints how often each
  * was survived: whether the resumed server equals one that nothing befell, or the host the one it was before. Exit code 1
  * when one was not survived. The whole list takes about four hours.
  *
@@ -35,10 +35,13 @@ await script(async () => {
   // What the lab tests share takes the lab's name from here.
   process.env.CAPSTAN_TEST_LAB = lab;
   const { allFaults, stepFaults, USUAL_STEPS } = await import('../test/lab/faults/catalog.ts');
+  const { kraFaults } = await import('../test/lab/faults/kra.ts');
   const { replicaFaults, replicaStepFaults } = await import('../test/lab/faults/replicas.ts');
   const { goOn } = await import('../test/lab/faults/cluster.ts');
   const wanted = (name: string) => only?.some((one) => name === one || name.startsWith(`${one}/`)) ?? true;
-  const faults = [...allFaults(USUAL_STEPS), ...replicaFaults()].filter(({ name }) => wanted(name));
+  const faults = [...allFaults(USUAL_STEPS), ...replicaFaults(), ...kraFaults()].filter(({ name }) =>
+    wanted(name),
+  );
   const parts = [...stepFaults(USUAL_STEPS), ...replicaStepFaults()];
   faults.push(...parts.filter(({ name }) => only?.includes(name)));
   if (list) {

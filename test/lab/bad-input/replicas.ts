@@ -31,6 +31,10 @@ function add(changes: Changes = {}, ...more: readonly string[]): string[] {
   return ['ca-add', '--unattended', '--dry-run', '--output', 'json', ...options, ...more];
 }
 
+function recover(changes: Changes = {}, ...more: readonly string[]): string[] {
+  return ['kra-add', ...add(changes, ...more).slice(1)];
+}
+
 const bad = (what: string, argv: readonly string[], code: string, names: string): BadInput => ({
   what,
   argv,
@@ -47,6 +51,15 @@ const USAGE: readonly BadInput[] = [
     '--realm',
   ),
   bad('a replica with a mistyped secret', join({}, `--join-secert=${CANARY}`), 'usage', '--join-secert'),
+  bad(
+    'a replica with a KRA and without a CA',
+    join({}, '--setup-kra', '--no-setup-ca'),
+    'usage',
+    'setup-kra',
+  ),
+  bad('a KRA with a word too many', recover({}, 'ca1.example.test'), 'usage', 'kra-add'),
+  bad('a KRA of a server that is named', recover({}, '--server', 'ca2.example.test'), 'usage', '--server'),
+  bad('a KRA to resume and to undo', recover({}, '--resume', '--undo').filter(notDry), 'usage', '--undo'),
   bad('a replica with a CA and without', join({}, '--setup-ca', '--no-setup-ca'), 'usage', 'setup-ca'),
   bad('two servers to join', join({}, '--server', 'ca3.example.test'), 'usage', '--server is given twice'),
   bad(
@@ -185,10 +198,13 @@ const SECRETS: readonly BadInput[] = [
 /** Without a rehearsal they take the lock of the host, and would find each other there. */
 const NO_SERVER: readonly BadInput[] = [
   { ...bad('a CA for a host without a server', add(), 'not-installed', 'no server'), checked: true },
+  { ...bad('a KRA for a host without a server', recover(), 'not-installed', 'no server'), checked: true },
   ...[
     bad('to resume a replica that was not begun', join({}, '--resume'), 'nothing-unfinished', 'resume'),
     bad('to undo a replica that was not begun', join({}, '--undo'), 'nothing-unfinished', 'undo'),
     bad('to resume a CA that was not added', add({}, '--resume'), 'nothing-unfinished', 'resume'),
+    bad('to resume a KRA that was not added', recover({}, '--resume'), 'nothing-unfinished', 'resume'),
+    bad('to undo a KRA that was not added', recover({}, '--undo'), 'nothing-unfinished', 'undo'),
   ].map((one) => ({ ...one, argv: one.argv.filter(notDry), alone: true })),
 ];
 
