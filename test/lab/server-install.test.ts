@@ -290,9 +290,12 @@ describe('support-bundle', () => {
     expect(Number(await sh('ca1', 'wc -l < /run/canaries'))).toBeGreaterThan(50);
     expect(await sh('ca1', `grep -caFf /run/canaries ${CARELESS_LOG}`)).not.toBe('0\n');
     const { members } = await bundle();
-    // Nothing but what this distribution has not, and a pkidestroy that never was.
+    // Nothing but what this distribution and this server have not, and a pkidestroy that never was.
     expect(members.filter(({ missing }) => missing).map(({ member }) => member)).toEqual([
+      'dogtag/log/kra/selftests.log',
+      'dogtag/log/kra/',
       'dogtag/log/',
+      'dogtag/conf/kra/CS.cfg',
       'host/fips',
       'host/selinux.txt',
     ]);
