@@ -68,7 +68,7 @@ export async function readClusterRequest(
 
 /** A KRA is a clone where the cluster has one already, best that of the server that is joined. */
 async function kraOf({ servers }: Cluster, near: string) {
-  const { kraToClone } = await import('../src/flow/kra-checks.ts');
+  const { kraToClone } = await import('../src/flow/kra-site.ts');
   const kraMaster = kraToClone(servers, near);
   return { setupKra: true, ...(kraMaster !== undefined && { kraMaster }) };
 }

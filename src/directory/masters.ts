@@ -34,6 +34,13 @@ export interface ServerEntry {
   roles: RoleEntry[];
 }
 
+/** The servers with a role in use, by name. */
+export function serversWith(servers: readonly ServerEntry[], role: RoleName): string[] {
+  return servers
+    .filter(({ roles }) => roles.some(({ name, enabled }) => name === role && enabled))
+    .map(({ hostname }) => hostname);
+}
+
 /** The entry of a server. */
 export function serverDn(suffix: string, hostname: string): string {
   return `cn=${hostname},${mastersDn(suffix)}`;

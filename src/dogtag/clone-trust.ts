@@ -7,11 +7,17 @@ import { instancePins, nssDatabase } from './nssdb.ts';
 const AUDIT_NICKNAME = 'auditSigningCert cert-pki-ca';
 const KRA_AUDIT_NICKNAME = 'auditSigningCert cert-pki-kra';
 
-/** How the certificate of an audit log is trusted. */
-const AUDIT_TRUST = ',,P';
+/** A certificate that an instance trusts; the flags are certutil(1)'s. */
+interface TrustedCertificate {
+  nickname: string;
+  flags: string;
+  /** PEM. */
+  certificate: string;
+}
 
-/** What a clone must trust, and how; the flags are certutil(1)'s. Those of the first CA, made by pkispawn. */
-const TRUST = { [CA_SIGNING_NICKNAME]: 'CT,C,C', [AUDIT_NICKNAME]: AUDIT_TRUST };
+/** The flags of what a clone must trust: those of the first server, made by pkispawn. */
+const CA_TRUST = 'CT,C,C';
+const AUDIT_TRUST = ',,P';
 
 /**
  * Puts the certificate of the CA and that of the audit log into the internal token of a clone, trusted as on the first
@@ -28,10 +34,11 @@ export async function trustCloneCertificates(
   token: string,
   caCertificate: string,
 ): Promise<void> {
-  await trust(host, instance, TRUST, async (readToken) => ({
-    [CA_SIGNING_NICKNAME]: caCertificate,
-    [AUDIT_NICKNAME]: await readToken(token, AUDIT_NICKNAME),
-  }));
+  const audit = await certificateOn(host, instance, token, AUDIT_NICKNAME);
+  await trust(host, instance, [
+    { nickname: CA_SIGNING_NICKNAME, flags: CA_TRUST, certificate: caCertificate },
+    { nickname: AUDIT_NICKNAME, flags: AUDIT_TRUST, certificate: audit },
+  ]);
 }
 
 /**
@@ -40,9 +47,8 @@ export async function trustCloneCertificates(
  * @throws CapstanError `clone-trust`, `token-pin-missing`, `command-failed`
  */
 export async function trustKraAudit(host: Host, instance: string, token: string): Promise<void> {
-  await trust(host, instance, { [KRA_AUDIT_NICKNAME]: AUDIT_TRUST }, async (readToken) => ({
-    [KRA_AUDIT_NICKNAME]: await readToken(token, KRA_AUDIT_NICKNAME),
-  }));
+  const certificate = await certificateOn(host, instance, token, KRA_AUDIT_NICKNAME);
+  await trust(host, instance, [{ nickname: KRA_AUDIT_NICKNAME, flags: AUDIT_TRUST, certificate }]);
 }
 
 /** Takes that certificate out of the internal token again; that it is not there is no error. */
@@ -57,40 +63,41 @@ export async function distrustKraAudit(host: Host, instance: string): Promise<vo
   });
 }
 
-/** Imports certificates into the internal token with flags, each by its nickname, and looks whether they are there. */
+/** A certificate on a token that Dogtag's password.conf has the PIN of, PEM. */
+async function certificateOn(host: Host, instance: string, token: string, nickname: string): Promise<string> {
+  const pins = await instancePins(instance);
+  return withPrivateFolder(async (folder) => {
+    const where = ['-d', nssDatabase(instance), '-h', token, '-f', folder.write('token', pins.pin(token))];
+    const { stdout } = await host.run('certutil', ['-L', ...where, '-n', `${token}:${nickname}`, '-a']);
+    return stdout;
+  });
+}
+
+/** Imports certificates into the internal token, and looks whether they are there and trusted. */
 async function trust(
   host: Host,
   instance: string,
-  flags: Readonly<Record<string, string>>,
-  pems: (
-    readToken: (token: string, nickname: string) => Promise<string>,
-  ) => Promise<Readonly<Record<string, string>>>,
+  certificates: readonly TrustedCertificate[],
 ): Promise<void> {
   const pins = await instancePins(instance);
-  const database = ['-d', nssDatabase(instance)];
   await withPrivateFolder(async (folder) => {
-    const internalPin = folder.write('internal', pins.pin(undefined));
-    const certificates = await pems(async (token, nickname) => {
-      const tokenPin = folder.write('token', pins.pin(token));
-      const where = ['-h', token, '-f', tokenPin, '-n', `${token}:${nickname}`, '-a'];
-      return (await host.run('certutil', ['-L', ...database, ...where])).stdout;
-    });
-    for (const [nickname, pem] of Object.entries(certificates)) {
-      const what = ['-n', nickname, '-t', flags[nickname] ?? '', '-a'];
-      await host.run('certutil', ['-A', ...database, '-f', internalPin, ...what], { input: pem });
+    const where = ['-d', nssDatabase(instance), '-f', folder.write('internal', pins.pin(undefined))];
+    for (const { nickname, flags, certificate } of certificates) {
+      const what = ['-n', nickname, '-t', flags, '-a'];
+      await host.run('certutil', ['-A', ...where, ...what], { input: certificate });
     }
   });
-  await proveTrust(host, instance, flags);
+  await proveTrust(host, instance, certificates);
 }
 
 async function proveTrust(
   host: Host,
   instance: string,
-  wantedFlags: Readonly<Record<string, string>>,
+  certificates: readonly TrustedCertificate[],
 ): Promise<void> {
   const { stdout } = await host.run('certutil', ['-L', '-d', nssDatabase(instance)]);
   const found = parseTrust(stdout);
-  for (const [nickname, wanted] of Object.entries(wantedFlags)) {
+  for (const { nickname, flags: wanted } of certificates) {
     const flags = found.get(nickname);
     if (flags !== undefined && hasTrust(flags, wanted)) continue;
     throw failure(

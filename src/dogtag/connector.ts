@@ -1,8 +1,12 @@
 /** The KRA connector of a CA: the KRAs to which it sends the private keys that are to be archived. */
+import { readFile } from 'node:fs/promises';
+import { editFile } from '../host/files.ts';
+import { instanceConfiguration } from './nssdb.ts';
 import type { CaSession } from './rest.ts';
+import { SECURE_PORT } from './security-domain.ts';
 
 /** The port of all KRAs, and where they take what a CA sends. */
-const PORT = '8443';
+const PORT = String(SECURE_PORT);
 const URI = '/kra/agent/kra/connector';
 /** Seconds that a CA waits for a KRA (Dogtag's own default). */
 const TIMEOUT = '30';
@@ -42,4 +46,50 @@ export async function removeKraFrom(session: CaSession, hostname: string): Promi
 /** What stands between the lines of a PEM certificate, as Dogtag keeps it. */
 export function base64Of(pem: string): string {
   return pem.replaceAll(/-----[^-]+-----|\s/g, '');
+}
+
+/** The configuration of the CA of an instance. */
+function configurationOf(instance: string): string {
+  return `${instanceConfiguration(instance)}/ca/CS.cfg`;
+}
+
+/** The KRAs that the CA of an instance sends keys to, by host name; none where it knows of none. */
+export async function connectedKras(instance: string): Promise<string[]> {
+  return krasIn(await readFile(configurationOf(instance), 'utf8'));
+}
+
+/**
+ * The KRAs in a CA's configuration. Dogtag writes the first as a name beside its port, and several as a list of names
+ * with ports (`KRAConnectorProcessor` of 10.10.2).
+ */
+export function krasIn(text: string): string[] {
+  const host = /^ca\.connector\.KRA\.host=(.*)$/m.exec(text)?.[1] ?? '';
+  return host
+    .split(' ')
+    .filter(Boolean)
+    .map((one) => one.replace(/:\d+$/, ''));
+}
+
+/** Has the CA of an instance that is stopped forget a KRA; that it does not know it is no error. */
+export async function disconnectKra(instance: string, hostname: string): Promise<void> {
+  const file = configurationOf(instance);
+  const known = krasIn(await readFile(file, 'utf8'));
+  if (!known.includes(hostname)) return;
+  await editFile(file, (text) =>
+    withKras(
+      text,
+      known.filter((one) => one !== hostname),
+    ),
+  );
+}
+
+/** A CA's configuration with these KRAs in the place of those that it has; without a connector where there are none. */
+export function withKras(text: string, kras: readonly string[]): string {
+  const [first] = kras;
+  if (first === undefined) {
+    const lines = text.split('\n').filter((line) => !line.startsWith('ca.connector.KRA.'));
+    return lines.join('\n');
+  }
+  const host = kras.length === 1 ? first : kras.map((one) => `${one}:${SECURE_PORT}`).join(' ');
+  return text.replace(/^(ca\.connector\.KRA\.host=).*$/m, (_, key: string) => key + host);
 }

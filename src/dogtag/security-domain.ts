@@ -7,7 +7,7 @@ import { CA_SUFFIX } from './deployment.ts';
 import { KRA_SUFFIX } from './kra-deployment.ts';
 
 /** The port under which the security domain knows a subsystem. */
-const SECURE_PORT = 8443;
+export const SECURE_PORT = 8443;
 
 /** Where the users of the CA are. */
 export const PEOPLE_DN = `ou=people,${CA_SUFFIX}`;

@@ -2,7 +2,7 @@
 import { agreementsOf, removeAgreement } from '../directory/agreement.ts';
 import { type Directory, withLocalDirectory } from '../directory/client.ts';
 import { removeIdentity } from '../directory/identity.ts';
-import { removeServer, type ServerEntry } from '../directory/masters.ts';
+import { removeServer, type ServerEntry, serversWith } from '../directory/masters.ts';
 import { removeReferral, shutOut } from '../directory/replication.ts';
 import { cleanRuv, replicasOf } from '../directory/ruv.ts';
 import { CA_SUFFIX } from '../dogtag/deployment.ts';
@@ -11,7 +11,7 @@ import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
 import type { Listener } from '../plan/step.ts';
 import { removeCaTraces, removeKraTraces } from './ca-users.ts';
-import { disconnectGone, serversWith } from './connectors.ts';
+import { disconnectGone } from './connectors.ts';
 import { objectionsTo } from './leave.ts';
 import { directoryOf, type Report } from './site.ts';
 import { stepper } from './token-move.ts';

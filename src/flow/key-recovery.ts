@@ -1,9 +1,6 @@
 /** The KRA of a server, as the agent of this host comes to it. */
-import { readFile } from 'node:fs/promises';
-import { agentCredentials } from '../dogtag/agent.ts';
 import { checkStatus } from '../dogtag/health.ts';
 import { type KraClient, recoverProof } from '../dogtag/kra.ts';
-import { caSession, kraPath } from '../dogtag/rest.ts';
 import { formatVersion } from '../dogtag/version.ts';
 import { CapstanError, failure, isInterruption, refusal } from '../errors.ts';
 import { isFips } from '../host/facts.ts';
@@ -11,7 +8,8 @@ import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { needsOaep } from '../hsm/vendors.ts';
 import type { Check } from '../plan/step.ts';
-import { CA_FILE, dogtagOf, type Site, type TokenChoice } from './site.ts';
+import { withAgentSession } from './agent-session.ts';
+import { dogtagOf, type Site, type TokenChoice } from './site.ts';
 
 /** Where the package with the KRA puts its files. */
 const KRA_PACKAGE = '/usr/share/pki/kra';
@@ -56,17 +54,8 @@ export async function withKra<T>(
   hostname: string,
   use: (client: KraClient) => Promise<T>,
 ): Promise<T> {
-  const [{ restPath }, caCertificate, agent] = await Promise.all([
-    dogtagOf(),
-    readFile(CA_FILE, 'utf8'),
-    agentCredentials(),
-  ]);
-  const session = caSession(host, { hostname, caCertificate, agent, restPath: kraPath(restPath) });
-  try {
-    return await use({ session, oaep: await wrapsByOaep(site.token) });
-  } finally {
-    session.close();
-  }
+  const oaep = await wrapsByOaep(site.token);
+  return withAgentSession(host, 'KRA', hostname, (session) => use({ session, oaep }));
 }
 
 /**

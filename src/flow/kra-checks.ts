@@ -15,7 +15,6 @@ import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
 import { passingSecret } from '../secret/passing.ts';
 import { possessionCheck } from './cluster-token.ts';
-import { serversWith } from './connectors.ts';
 import { kraPackageCheck, wrapsByOaep } from './key-recovery.ts';
 import type { KraRequest } from './kra.ts';
 import { hostChecks, sentenceOfToken } from './preflight.ts';
@@ -188,10 +187,4 @@ async function checkTracking(host: Host): Promise<undefined> {
     `certmonger tracks certificates of a KRA already: ${strays.map(({ id }) => id).join(', ')}.`,
     'Stop the tracking with "getcert stop-tracking -i ID".',
   );
-}
-
-/** The KRA that a new one is a clone of: that of a server that is at hand, or any; undefined where there is none yet. */
-export function kraToClone(servers: readonly ServerEntry[], near?: string): string | undefined {
-  const kras = serversWith(servers, 'KRA');
-  return kras.find((one) => one === near) ?? kras[0];
 }

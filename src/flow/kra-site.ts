@@ -1,11 +1,10 @@
 /** What a KRA on this host would belong to, read from the server that is there. */
 import { withLocalDirectory } from '../directory/client.ts';
-import { recordedServers } from '../directory/masters.ts';
+import { recordedServers, type ServerEntry, serversWith } from '../directory/masters.ts';
 import { readHsmRecord } from '../directory/record.ts';
 import { refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
-import { kraToClone } from './kra-checks.ts';
 import { asRefusal } from './refusals.ts';
 import { CA_STEP, directoryOf, type InstalledServer, installedServer, type Site } from './site.ts';
 
@@ -71,4 +70,10 @@ function otherToken({ token, hostname }: Site, recorded: string) {
     `The HSM record names the token ${quoted(recorded)}, but the CA of ${hostname} was made with ${quoted(token.label)}.`,
     'Keys on different tokens cannot be mixed: see what "capstan status" says of the HSM record.',
   );
+}
+
+/** The KRA that a new one is a clone of: that of a server that is at hand, or any; undefined where there is none yet. */
+export function kraToClone(servers: readonly ServerEntry[], near?: string): string | undefined {
+  const kras = serversWith(servers, 'KRA');
+  return kras.find((one) => one === near) ?? kras[0];
 }

@@ -1,16 +1,17 @@
 /** How a server leaves the cluster: what stands against it, and how its peers come to keep nothing of it. */
 import { agreementsOf } from '../directory/agreement.ts';
 import { withLocalDirectory } from '../directory/client.ts';
-import { type RoleEntry, recordedServers, removeServer, type ServerEntry } from '../directory/masters.ts';
+import { recordedServers, removeServer, type ServerEntry, serversWith } from '../directory/masters.ts';
 import { CA_SUFFIX } from '../dogtag/deployment.ts';
 import { type CapstanError, isInterruption, PreflightError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Check } from '../plan/step.ts';
 import { removeCaTraces, removeKraTraces } from './ca-users.ts';
-import { disconnectRecorded, serversWith } from './connectors.ts';
+import { disconnectRecorded } from './connectors.ts';
 import { cutOff, unlessDown } from './cut-off.ts';
 import { type Link, linksOf, partsOf } from './feeds.ts';
 import { peersOf } from './peers.ts';
+import { caOf } from './roles.ts';
 import { directoryOf, type Site } from './site.ts';
 import { clusterOf, readTopology, suffixesOf, suppliersOf } from './topology.ts';
 
@@ -33,10 +34,6 @@ export function objectionsTo(leaving: string, servers: readonly ServerEntry[]): 
     ...(ca.renewalMaster ? [heldRole(leaving, 'renewal-master', heir)] : []),
     ...(ca.crlGenerator ? [heldRole(leaving, 'crl-generator', heir)] : []),
   ];
-}
-
-function caOf(server: ServerEntry | undefined): RoleEntry | undefined {
-  return server?.roles.find(({ name }) => name === 'CA');
 }
 
 function lastKra(leaving: string, others: readonly ServerEntry[]): CapstanError {

@@ -1,5 +1,5 @@
 /** The objects that one installation makes on the token: known to the journal, and deleted by nobody else. */
-import { failure } from '../errors.ts';
+import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { appeared, belongingTo, objectRef } from '../hsm/inventory.ts';
 import { type Module, withModule } from '../hsm/module.ts';
@@ -26,17 +26,43 @@ export async function onToken<T>(
   });
 }
 
+/** The keys that a step makes: on which token, and the nicknames of their certificates. */
+export interface TokenKeys {
+  token: TokenChoice;
+  pin: Secret;
+  nicknames: readonly string[];
+}
+
 /**
- * What is on the token right before the first key is made: minutes have gone by since the preflight.
- * @param nicknames of the certificates whose keys are to be made; nothing may bear them yet
- * @throws CapstanError `token-occupied`, and what Module throws
+ * Makes keys on the token, and puts into the journal which objects they are, also when that fails half way.
+ * @throws CapstanError `token-occupied`, `token-shared`, what Module throws, and whatever `make` throws
  */
-export async function blankToken(
+export async function withKeysRemembered(
   host: Host,
-  token: TokenChoice,
-  pin: Secret,
-  nicknames: readonly string[],
-): Promise<ObjectRef[]> {
+  keys: TokenKeys,
+  report: StepReport,
+  make: () => Promise<void>,
+): Promise<void> {
+  await report.remember({
+    tokenBefore: await blankToken(host, keys),
+    tokenCreated: undefined,
+    tokenPurged: undefined,
+  });
+  try {
+    await make();
+  } catch (error) {
+    // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone must not
+    // hide why the keys were not made.
+    await rememberCreated(host.under(), keys, report).catch((second: unknown) =>
+      host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
+    );
+    throw error;
+  }
+  await rememberCreated(host, keys, report);
+}
+
+/** What is on the token right before the first key is made: minutes have gone by since the preflight. */
+async function blankToken(host: Host, { token, pin, nicknames }: TokenKeys): Promise<ObjectRef[]> {
   const objects = await onToken(host, token, pin, (module, slot) => module.objects(slot));
   const [occupied] = occupiedRefusals(token.label, objects, nicknames);
   if (occupied) throw occupied;
@@ -49,14 +75,11 @@ async function inventory(host: Host, token: TokenChoice, pin: Secret): Promise<O
 
 /**
  * Puts into the journal what this run made on the token: what appeared since the inventory before it.
- * @param nicknames of the certificates whose keys were made
  * @throws CapstanError `token-shared` when more appeared than that: another host worked on the token, too
  */
-export async function rememberCreated(
+async function rememberCreated(
   host: Host,
-  token: TokenChoice,
-  pin: Secret,
-  nicknames: readonly string[],
+  { token, pin, nicknames }: TokenKeys,
   report: StepReport,
 ): Promise<void> {
   const before = (report.facts.tokenBefore ?? []) as ObjectRef[];
@@ -95,9 +118,7 @@ function createdBy(
  */
 export async function purgeToken(
   host: Host,
-  token: TokenChoice,
-  pin: Secret,
-  nicknames: readonly string[],
+  { token, pin, nicknames }: TokenKeys,
   report: StepReport,
 ): Promise<void> {
   const { tokenBefore, tokenPurged } = report.facts as { tokenBefore?: ObjectRef[]; tokenPurged?: boolean };

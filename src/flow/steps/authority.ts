@@ -10,7 +10,7 @@ import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts'
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
-import { failure, isInterruption, sentenceOf } from '../../errors.ts';
+import { failure, isInterruption } from '../../errors.ts';
 import { absentPaths, removeEmptyFolder, removeFile } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { proveKeys } from '../../hsm/proof.ts';
@@ -21,7 +21,7 @@ import { withPrivateFolder } from '../../secret/private-file.ts';
 import type { Secret } from '../../secret/secret.ts';
 import { restoreCa } from '../recovery.ts';
 import { AGENT_PKCS12, CA_STEP, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
-import { blankToken, onToken, purgeToken, rememberCreated } from '../token.ts';
+import { onToken, purgeToken, withKeysRemembered } from '../token.ts';
 
 /** Dogtag's user for the person who runs the CA (`pki_admin_uid`, in the CA's own subtree). */
 const ADMINISTRATOR_DN = 'uid=admin,ou=people,o=ipaca';
@@ -36,39 +36,24 @@ export function certificateAuthority(
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step {
+  const keys = { token: site.token, nicknames: CA_TOKEN_NICKNAMES };
   return {
     id: CA_STEP,
     title: `Create the certificate authority with its keys on the token ${site.token.label}`,
     done: async () => false,
     async apply(report) {
-      const pin = secrets().token;
-      await report.remember({
-        tokenBefore: await blankToken(host, site.token, pin, CA_TOKEN_NICKNAMES),
-        tokenCreated: undefined,
-        tokenPurged: undefined,
-        newFolders: await absentPaths(sharedFolders()),
-      });
-      try {
+      await report.remember({ newFolders: await absentPaths(sharedFolders()) });
+      await withKeysRemembered(host, { ...keys, pin: secrets().token }, report, async () => {
         // What a killed pkispawn put into the directory; in a new one there is nothing.
         await removeBackend(host, directoryOf(site), CA_BACKEND);
         await spawnCa(host, site, secrets(), report);
-      } catch (error) {
-        // With a signal of its own: what an interrupted run made must be known to its undo. A token that is gone
-        // must not hide why pkispawn failed.
-        await rememberCreated(host.under(), site.token, pin, CA_TOKEN_NICKNAMES, report).catch(
-          (second: unknown) =>
-            host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
-        );
-        throw error;
-      }
-      await rememberCreated(host, site.token, pin, CA_TOKEN_NICKNAMES, report);
+      });
     },
     async undo(report) {
       const pin = undoToken.mode === 'purge' ? await undoToken.pin() : undefined;
       // Dogtag keeps the PIN until its instance is gone: with the token last, another try would have to ask for it.
       await stopInstance(host, INSTANCE);
-      const failed =
-        pin && (await failureOf(() => purgeToken(host, site.token, pin, CA_TOKEN_NICKNAMES, report)));
+      const failed = pin && (await failureOf(() => purgeToken(host, { ...keys, pin }, report)));
       await destroyCa(host, INSTANCE, report.line);
       await removeFile(AGENT_PKCS12);
       await removeAgent();

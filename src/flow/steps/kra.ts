@@ -6,10 +6,11 @@ import { agentCredentials } from '../../dogtag/agent.ts';
 import { removeArchivedPasswords } from '../../dogtag/archives.ts';
 import { INSTANCE, KRA_TOKEN_NICKNAMES } from '../../dogtag/certificates.ts';
 import { distrustKraAudit, trustKraAudit } from '../../dogtag/clone-trust.ts';
+import { disconnectKra } from '../../dogtag/connector.ts';
 import { CA_BACKEND } from '../../dogtag/deployment.ts';
 import { destroyKra, stopInstance } from '../../dogtag/destroy.ts';
 import { archiveProof, recoverProof } from '../../dogtag/kra.ts';
-import { configureArchival, disconnectKra } from '../../dogtag/kra-config.ts';
+import { configureArchival } from '../../dogtag/kra-config.ts';
 import { type KraDeployment, kraDeployment } from '../../dogtag/kra-deployment.ts';
 import { requestMembership } from '../../dogtag/membership.ts';
 import { kraJoinUid } from '../../dogtag/security-domain.ts';
@@ -37,7 +38,7 @@ import {
 } from '../kra-users.ts';
 import { restoreCa } from '../recovery.ts';
 import { CA_FILE, directoryOf, dogtagOf, KRA_STEP, type Site } from '../site.ts';
-import { blankToken, purgeToken, rememberCreated } from '../token.ts';
+import { purgeToken, withKeysRemembered } from '../token.ts';
 import { failureOf, type TokenUndo } from './authority.ts';
 
 /** The secrets that a KRA is made with. */
@@ -61,6 +62,7 @@ const BETWEEN_TRIES = 1000;
 /** Creates the KRA by pkispawn: the first with its keys made on the token, a clone with those that are there. */
 export function keyRecovery(host: Host, site: Site, secrets: () => KraSecrets, undo: KraUndo): Step {
   const isFirst = site.kraMaster === undefined;
+  const keys = { token: site.token, nicknames: KRA_TOKEN_NICKNAMES };
   return {
     id: KRA_STEP,
     title: isFirst
@@ -69,44 +71,18 @@ export function keyRecovery(host: Host, site: Site, secrets: () => KraSecrets, u
     done: async () => false,
     async apply(report) {
       const make = () => makeKra(host, site, secrets(), report);
-      await (isFirst ? withKeysRemembered(host, site, secrets().token, report, make) : make());
+      await (isFirst ? withKeysRemembered(host, { ...keys, pin: secrets().token }, report, make) : make());
     },
     async undo(report) {
       const purge = undo.token.mode === 'purge' && report.facts.tokenBefore !== undefined;
       const pin = purge && undo.token.mode === 'purge' ? await undo.token.pin() : undefined;
       await stopInstance(host, INSTANCE);
-      const failed =
-        pin && (await failureOf(() => purgeToken(host, site.token, pin, KRA_TOKEN_NICKNAMES, report)));
+      const failed = pin && (await failureOf(() => purgeToken(host, { ...keys, pin }, report)));
       await unmakeKra(host, site, isFirst, report);
       if (undo.keepCa) await restoreCa(host, site, report.line);
       if (failed) throw failed;
     },
   };
-}
-
-/** Makes keys, and puts into the journal which objects they are, also when that fails half way. */
-async function withKeysRemembered(
-  host: Host,
-  { token }: Site,
-  pin: Secret,
-  report: StepReport,
-  make: () => Promise<void>,
-): Promise<void> {
-  await report.remember({
-    tokenBefore: await blankToken(host, token, pin, KRA_TOKEN_NICKNAMES),
-    tokenCreated: undefined,
-    tokenPurged: undefined,
-  });
-  try {
-    await make();
-  } catch (error) {
-    // With a signal of its own: what an interrupted run made must be known to its undo.
-    await rememberCreated(host.under(), token, pin, KRA_TOKEN_NICKNAMES, report).catch((second: unknown) =>
-      host.log.write(`The token could not be looked at after the failure: ${sentenceOf(second)}`),
-    );
-    throw error;
-  }
-  await rememberCreated(host, token, pin, KRA_TOKEN_NICKNAMES, report);
 }
 
 async function makeKra(host: Host, site: Site, secrets: KraSecrets, report: StepReport): Promise<void> {

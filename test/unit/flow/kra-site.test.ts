@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RoleEntry, ServerEntry } from '../../../src/directory/masters.ts';
-import { kraToClone } from '../../../src/flow/kra-checks.ts';
+import { kraToClone } from '../../../src/flow/kra-site.ts';
 
 function server(hostname: string, ...roles: (readonly [RoleEntry['name'], boolean])[]): ServerEntry {
   const facts = { renewalMaster: false, crlGenerator: false, tokenSerial: 'ab01' };

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { base64Of } from '../../../src/dogtag/connector.ts';
-import { krasIn, withKras } from '../../../src/dogtag/kra-config.ts';
+import { base64Of, krasIn, withKras } from '../../../src/dogtag/connector.ts';
 
 const ONE = `ca.connector.KRA.enable=true
 ca.connector.KRA.host=ca1.example.test
