@@ -1,10 +1,14 @@
+import { sampledKraFaults } from './faults/kra.ts';
 import { REPLICA_STEPS, sampledReplicaFaults } from './faults/replicas.ts';
 import { sampleTests } from './faults/sample.ts';
 
 sampleTests({
   file: 'test/lab/replica-faults.test.ts',
-  faults: sampledReplicaFaults(),
+  draws: [
+    // Besides the first server, which is built once: a whole replica that is killed and resumed, or two or three undone.
+    { faults: sampledReplicaFaults(), budget: 150 },
+    // On that server: a KRA that is taken back after any of its steps, or one that goes on.
+    { faults: sampledKraFaults(), budget: 210 },
+  ],
   steps: REPLICA_STEPS,
-  // Besides the first server, which is built once: a whole replica that is killed and resumed, or two or three undone.
-  budget: 150,
 });

@@ -19,6 +19,13 @@ export async function makeClient(host: string): Promise<void> {
   );
 }
 
+/** For Dogtag's REST interface as the agent, with a session. */
+const CURL = [
+  '-sS --fail --max-time 60 --cacert /etc/capstan/ca.crt',
+  `--cert ${AGENT}.pem --key ${AGENT}.key -b jar -c jar`,
+  "-H 'Accept: application/json' -H 'Content-Type: application/json'",
+].join(' ');
+
 const at = (host: string) => `${PKI} -U https://${fqdn(host)}:8443`;
 
 /**
@@ -57,8 +64,6 @@ export async function recover(host: string, id: string): Promise<string> {
  * @returns the key id, and the SHA-256 of the public key as OpenSSL writes it
  */
 export async function enrolArchived(host: string, uid: string): Promise<{ id: string; publicKey: string }> {
-  const rest = `https://${fqdn(host)}:8443`;
-  const curl = `curl -sS --fail --max-time 60 --cacert /etc/capstan/ca.crt --cert ${AGENT}.pem --key ${AGENT}.key -H 'Accept: application/json' -H 'Content-Type: application/json' -b jar -c jar`;
   const request = `{ProfileID: "caUserCert", Renewal: false, Input: [
     {id: "i1", ClassID: "keyGenInputImpl", Attribute: [{name: "cert_request_type", Value: "crmf"}, {name: "cert_request", Value: $crmf}]},
     {id: "i2", ClassID: "subjectNameInputImpl", Attribute: [{name: "sn_uid", Value: "${uid}"}]},
@@ -66,15 +71,16 @@ export async function enrolArchived(host: string, uid: string): Promise<{ id: st
   const said = await sh(
     host,
     `cd ${CLIENT}; rm -f jar
-     ${curl} ${rest}/kra/rest/config/cert/transport | jq -r .Encoded > transport.pem
+     ask() { curl ${CURL} "\${@:2}" https://${fqdn(host)}:8443$1 || { echo "no answer to $1" >&2; false; }; }
+     ask /kra/rest/config/cert/transport | jq -r .Encoded > transport.pem
      CRMFPopClient -d db -p "$(cat pin)" -n UID=${uid} -q POP_SUCCESS -w AES/CBC/PKCS5Padding -b transport.pem -l 2048 -o crmf > said 2>&1
      jq -n --rawfile crmf crmf '${request}' > request
-     ${curl} ${rest}/ca/rest/account/login > /dev/null
-     id=$(${curl} -d @request ${rest}/ca/rest/certrequests | jq -r '.entries[0].requestURL' | sed 's#.*/##')
-     ${curl} ${rest}/ca/rest/agent/certrequests/$id > review
-     ${curl} -d @review ${rest}/ca/rest/agent/certrequests/$id/approve
-     serial=$(${curl} ${rest}/ca/rest/certrequests/$id | jq -er .certId)
-     ${curl} ${rest}/ca/rest/certs/$serial | jq -r .Encoded | openssl x509 -noout -pubkey | sha256sum | cut -d' ' -f1
+     ask /ca/rest/account/login > /dev/null
+     id=$(ask /ca/rest/certrequests -d @request | jq -r '.entries[0].requestURL' | sed 's#.*/##')
+     ask /ca/rest/agent/certrequests/$id > review
+     ask /ca/rest/agent/certrequests/$id/approve -d @review
+     serial=$(ask /ca/rest/certrequests/$id | jq -er .certId)
+     ask /ca/rest/certs/$serial | jq -r .Encoded | openssl x509 -noout -pubkey | sha256sum | cut -d' ' -f1
      ${at(host)} kra-key-find --size 1000 < /dev/null 2> /dev/null`,
     { deadline: 180 },
   );

@@ -31,7 +31,8 @@ interface Base {
   make(): Promise<void>;
 }
 
-const FIRST: Base = {
+/** The first server, and a host beside it. */
+export const FIRST: Base = {
   name: 'first',
   async make() {
     await firstServer();
@@ -60,8 +61,8 @@ const PREPARED: Base = {
   },
 };
 
-/** What the lab was last made, and whether it is as it was then. */
-let made: { base: Base; hsm: HsmKind; state: HostState; untouched: boolean } | undefined;
+/** What the lab was last made and how that was looked at, and whether it is as it was then. */
+let made: { base: Base; hsm: HsmKind; look: Flow['look']; state: HostState; untouched: boolean } | undefined;
 
 /** Whether the snapshots of an earlier run are good. */
 let again = false;
@@ -100,12 +101,23 @@ function resting(state: HostState): HostState {
   return { ...state, ...(contents && { contents }), ...(files && { files }) };
 }
 
-async function blank(base: Base, hsm: HsmKind): Promise<HostState> {
-  const known = made?.base === base && made.hsm === hsm ? made : undefined;
+async function blank(base: Base, hsm: HsmKind, lookAt: Flow['look']): Promise<HostState> {
+  const known = made?.base === base && made.hsm === hsm && made.look === lookAt ? made : undefined;
   if (!known?.untouched) await bring(base, hsm);
-  const state = known?.state ?? (await lookAtBoth());
-  made = { base, hsm, state, untouched: false };
+  const state = known?.state ?? (await lookAt());
+  made = { base, hsm, look: lookAt, state, untouched: false };
   return state;
+}
+
+/** What a flow begins with, and how that is looked at. */
+export function basedOn(base: Base, lookAt: Flow['look']): Pick<Flow, 'blank' | 'blankAgain' | 'look'> {
+  return {
+    blank: (_, hsm) => blank(base, hsm, lookAt),
+    blankAgain: () => {
+      if (made) made.untouched = true;
+    },
+    look: lookAt,
+  };
 }
 
 /** Puts the lab back to what a flow begins with, or makes it and keeps it. */
@@ -200,11 +212,7 @@ function clusterFlow({ base, name, words, secrets, journal }: ClusterFlow): Flow
     capstan(argv, blows, JOINING, journal);
   return {
     host: JOINING,
-    blank: (_, hsm) => blank(base, hsm),
-    blankAgain: () => {
-      if (made) made.untouched = true;
-    },
-    look: lookAtBoth,
+    ...basedOn(base, lookAtBoth),
     begin: (options, blows, changes) => run([...words(changes), ...options], blows),
     resume: (blows) => run([name, '--resume', ...worded({ ...PASSWORDS, ...secrets })], blows),
     undo: (blows) => run([name, '--undo', ...worded(secrets ? {} : PASSWORDS)], blows),

@@ -1,17 +1,18 @@
 /** The faults of a server that gets a KRA: killed, or without power. Its CA has to go on whatever becomes of the KRA. */
-import { labPower, labRestore, labSnapshot } from '../../../src/lab/lab.ts';
-import { firstServer, ldapsearch, until, valuesOf, worded } from '../cluster/hosts.ts';
+import { labPower } from '../../../src/lab/lab.ts';
+import { ldapsearch, valuesOf, worded } from '../cluster/hosts.ts';
 import { archive, makeClient, recover } from '../cluster/recovery.ts';
 import { changes, type HostState } from '../inventory.ts';
-import { freshLab, holdersOf, LAB, machine, sh, unwell, VALUES } from '../support.ts';
-import { caseFault } from './case.ts';
+import { holdersOf, LAB, machine, sh, VALUES } from '../support.ts';
+import { type Case, caseFault } from './case.ts';
+import { basedOn, FIRST, serverIsUp } from './cluster.ts';
 import type { Fault, UsualStep } from './fault.ts';
 import type { Flow } from './flow.ts';
+import type { Strike } from './inside.ts';
 import { killChain, killThenUndo, pointsOf, type Struck, secondsUntil, strikeAt } from './kills.ts';
 import { type Blows, capstan, HOST, look } from './rig.ts';
 
 const JOURNAL = '/var/lib/capstan/kra.json';
-const SNAPSHOT = 'without-kra';
 const STEP = 'key-recovery';
 
 /** The steps of `kra-add` for the first KRA, and their seconds. */
@@ -31,14 +32,14 @@ const PASSWORDS = {
 };
 
 /** A server that runs: what is on the host and the token, and what is in the CA's tree. */
-export async function lookAtServer(host = HOST): Promise<HostState> {
-  const entries = valuesOf(await ldapsearch(host, 'o=ipaca', 'dn'), 'dn');
-  const members = valuesOf(await ldapsearch(host, 'ou=groups,o=ipaca', 'uniqueMember'), 'uniqueMember');
-  const indexes = await ldapsearch(host, 'cn=ipaca,cn=ldbm database,cn=plugins,cn=config', 'dn');
+async function lookAtServer(): Promise<HostState> {
+  const entries = valuesOf(await ldapsearch(HOST, 'o=ipaca', 'dn'), 'dn');
+  const members = valuesOf(await ldapsearch(HOST, 'ou=groups,o=ipaca', 'uniqueMember'), 'uniqueMember');
+  const indexes = await ldapsearch(HOST, 'cn=ipaca,cn=ldbm database,cn=plugins,cn=config', 'dn');
   // Certificates and requests stay in the records of a CA; Dogtag keeps the container of its sessions.
   const tree = entries.filter((dn) => !/^cn=\d+,|^ou=sessions,/.test(dn));
   return {
-    ...(await look(undefined, host)),
+    ...(await look()),
     tree: tree.toSorted(),
     members: members.toSorted(),
     indexes: valuesOf(indexes, 'dn').toSorted(),
@@ -46,38 +47,11 @@ export async function lookAtServer(host = HOST): Promise<HostState> {
 }
 
 /** What differs between two looks at a server, without what its services change whenever they run. */
-export function lastingChanges(before: HostState, after: HostState): string[] {
+function lastingChanges(before: HostState, after: HostState): string[] {
   const usual =
     /^(?:contents|files): . (?:[0-9a-f]{64} +)?(?:\/etc\/dirsrv\/|\/var\/lib\/(?:dirsrv|certmonger|pki|capstan|softhsm)\/|\/etc\/pki\/pki-tomcat\/(?:alias|ca|Catalina)\/)/;
   const kept = /kra/i;
   return changes(before, after).filter((line) => !usual.test(line) || kept.test(line));
-}
-
-let known: { state: HostState; untouched: boolean } | undefined;
-
-async function blank(): Promise<HostState> {
-  if (known?.untouched) {
-    known.untouched = false;
-    return known.state;
-  }
-  if (!known || !(await labRestore(machine, LAB, SNAPSHOT).catch(() => undefined))) {
-    await freshLab({ hosts: [HOST] });
-    await firstServer();
-    await labSnapshot(machine, LAB, SNAPSHOT);
-    await serverIsUp();
-    known = { state: await lookAtServer(), untouched: false };
-  }
-  await serverIsUp();
-  return known.state;
-}
-
-async function serverIsUp(): Promise<string[]> {
-  const { found } = await until(
-    180,
-    () => unwell(HOST),
-    (all) => all.length === 0,
-  );
-  return found.map((name) => `status: ${name} is not well`);
 }
 
 /** What is wrong with a server that should have a KRA. */
@@ -129,11 +103,7 @@ const onward = (way: string, blows?: Blows) =>
 /** `kra-add` on the first server. */
 const KRA_ADD: Flow = {
   host: HOST,
-  blank,
-  blankAgain() {
-    if (known) known.untouched = true;
-  },
-  look: () => lookAtServer(),
+  ...basedOn(FIRST, lookAtServer),
   begin: (options, blows, changed) =>
     capstan(['kra-add', ...worded({ ...PASSWORDS, ...changed }), ...options], blows, HOST, JOURNAL),
   resume: (blows) => onward('--resume', blows),
@@ -147,31 +117,80 @@ const ADD: Struck = { flow: KRA_ADD, steps: KRA_STEPS, prefix: 'kra-', what: 'KR
 /** Seconds to put the server back, and for a look at it. */
 const AROUND = 60;
 
-/** Every fault of `kra-add`. */
-export function kraFaults(): Fault[] {
-  const whole = KRA_STEPS.reduce((sum, { seconds }) => sum + seconds, 0);
-  const point = { step: STEP, moment: 'middle' } as const;
-  const seconds = AROUND + secondsUntil(KRA_STEPS, point) + whole;
+const whole = KRA_STEPS.reduce((sum, { seconds }) => sum + seconds, 0);
+const middle = { step: STEP, moment: 'middle' } as const;
+
+/** Something befalls the run in mid-pkispawn. */
+function within(
+  name: string,
+  what: string,
+  one: Pick<Case, 'blows' | 'options' | 'ends' | 'repair' | 'way'>,
+): Fault {
+  const onward = one.way === 'resume' ? whole : 20;
+  const seconds = AROUND + secondsUntil(KRA_STEPS, middle) + onward;
+  return caseFault({ ...one, flow: KRA_ADD, name, fault: `KRA added: ${what}`, where: STEP, seconds });
+}
+
+const inTheMiddle =
+  (blow: Strike['blow'], outside: NonNullable<Blows['outside']> = {}) =>
+  () => ({
+    strikes: [strikeAt(KRA_STEPS, middle, blow)],
+    outside,
+  });
+
+/** A host whose token directory is hidden has lost its HSM. */
+const AWAY = 'mount -t tmpfs -o mode=0777 tmpfs /var/lib/softhsm/tokens';
+const BACK = 'umount /var/lib/softhsm/tokens';
+
+/** What may befall a run in mid-pkispawn besides a kill: it is interrupted, or goes on by one of the ways. */
+function mishaps(): Fault[] {
+  const power = { power: () => labPower(machine, LAB, HOST, 'kill') };
   return [
-    killChain('kra-kill-resume', 3 * whole + 90, pointsOf(KRA_STEPS), ADD),
-    ...killThenUndo(KRA_STEPS, ADD),
-    ...(['resume', 'undo'] as const).map((way) =>
-      caseFault({
-        flow: KRA_ADD,
-        name: `kra-power-${way}`,
-        fault: `KRA added: Power cut in the middle of a step, then --${way}`,
-        where: STEP,
-        seconds,
-        blows: () => ({
-          strikes: [strikeAt(KRA_STEPS, point, { outside: 'power' })],
-          outside: { power: () => labPower(machine, LAB, HOST, 'kill') },
-        }),
+    within('kra-interrupt', 'SIGINT in mid-pkispawn', {
+      blows: inTheMiddle({ signal: 'SIGINT' }),
+      ends: { exit: 130 },
+      way: 'itself',
+    }),
+    ...(['resume', 'undo'] as const).flatMap((way) => [
+      within(`kra-power-${way}`, `Power cut in mid-pkispawn, then --${way}`, {
+        blows: inTheMiddle({ outside: 'power' }, power),
         async repair() {
           await labPower(machine, LAB, HOST, 'on');
           return undefined;
         },
         way,
       }),
-    ),
+      within(`kra-hsm-${way}`, `HSM away in mid-pkispawn, --keep, back again, then --${way}`, {
+        options: ['--keep'],
+        blows: inTheMiddle({ script: AWAY }),
+        ends: { exit: 1 },
+        async repair() {
+          await sh(HOST, BACK);
+          return undefined;
+        },
+        way,
+      }),
+    ]),
   ];
+}
+
+/** Every fault of `kra-add`. */
+export function kraFaults(): Fault[] {
+  return [
+    killChain('kra-kill-resume', AROUND + 3 * whole, pointsOf(KRA_STEPS), ADD),
+    ...killThenUndo(KRA_STEPS, ADD),
+    ...mishaps(),
+  ];
+}
+
+/** The chain of kills of {@link kraFaults} in parts that are short enough for a sample: one a step. */
+export function kraStepFaults(): Fault[] {
+  return KRA_STEPS.map(({ id, seconds }) =>
+    killChain(`kra-kill-resume/${id}`, AROUND + whole + 1.5 * seconds, pointsOf([{ id }]), ADD),
+  );
+}
+
+/** What `npm test` draws from. */
+export function sampledKraFaults(): Fault[] {
+  return [...kraStepFaults(), ...killThenUndo(KRA_STEPS, ADD), ...mishaps()];
 }

@@ -9,17 +9,22 @@ import type { Fault, Outcome, UsualStep } from './fault.ts';
 export interface Sampling {
   /** The test file, for who wants to repeat it. */
   file: string;
-  faults: readonly Fault[];
+  draws: readonly Draw[];
   /** The steps of the flow that is struck. */
   steps: readonly UsualStep[];
-  /** Seconds that the faults of the sample take together at most. */
+}
+
+/** A list of which some are drawn every day. */
+export interface Draw {
+  faults: readonly Fault[];
+  /** Seconds that what is drawn takes together at most. */
   budget: number;
 }
 
 /** Registers the tests of a sample. The seed is printed, and repeats it: CAPSTAN_FAULTS_SEED=NUMBER. */
-export function sampleTests({ file, faults, steps, budget }: Sampling): void {
+export function sampleTests({ file, draws, steps }: Sampling): void {
   const seed = Number(process.env.CAPSTAN_FAULTS_SEED ?? seedOfDay());
-  const sample = drawSample(faults, seed, budget);
+  const sample = draws.flatMap(({ faults, budget }) => drawSample(faults, seed, budget));
   const outcomes: Outcome[] = [];
   const context = newContext(steps, undefined, {
     tell: async (outcome) => {
