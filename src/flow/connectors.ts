@@ -36,6 +36,21 @@ export async function connectHere(host: Host, site: Site, kras: readonly string[
 }
 
 /**
+ * Has the CA of this host ask the KRA beside it before any other: a request waits for each one before it that is away,
+ * half a minute or for good (`HttpConnection`, `JssSSLSocketFactory` of 10.10.2). That one is away with its CA only.
+ */
+async function preferOwn(host: Host, site: Site): Promise<void> {
+  const known = await connectedKras(INSTANCE);
+  const others = known.slice(0, known.indexOf(site.hostname));
+  if (!known.includes(site.hostname) || others.length === 0) return;
+  // Dogtag adds at the end.
+  await withAgentSession(host, 'CA', site.hostname, async (session) => {
+    for (const kra of others) await removeKraFrom(session, kra);
+  });
+  await connectHere(host, site, others);
+}
+
+/**
  * Has the CA of this host know every KRA of the cluster, and every other CA the KRA of this host.
  * @returns the CAs that could not be told, each with the reason: they tell of it themselves (`capstan status` there)
  * @throws CapstanError of the CA of this host
@@ -43,6 +58,7 @@ export async function connectHere(host: Host, site: Site, kras: readonly string[
 export async function connectAll(host: Host, site: Site): Promise<string[]> {
   const servers = await recorded(host, site);
   await connectHere(host, site, [site.hostname, ...serversWith(servers, 'KRA')]);
+  await preferOwn(host, site);
   const transport = await transportOf(host, site.hostname);
   return tell(host, othersOf(site, servers), (session) => connectKra(session, site.hostname, transport));
 }
