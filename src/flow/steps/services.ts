@@ -11,14 +11,14 @@ import { CA_STEP, KRA_STEP, type Site } from '../site.ts';
 export function servicesUp(host: Host, site: Site, journal: JournalFile): Step {
   const isDone = (id: string) => journal.entry(id)?.state === 'done';
   // A KRA is added to a CA that is there; that has a journal of its own.
-  const hasCa = journal.journal.flow === 'kra-add';
+  const hadCa = journal.journal.flow === 'kra-add';
   return {
     id: 'services-up',
     title: 'Have run what is installed so far',
     transient: true,
-    done: async () => !isDone('directory-instance') && !hasCa,
+    done: async () => !isDone('directory-instance') && !hadCa,
     async apply(report) {
-      const parts = { directory: true, ca: hasCa || isDone(CA_STEP), kra: isDone(KRA_STEP) };
+      const parts = { directory: true, ca: hadCa || isDone(CA_STEP), kra: isDone(KRA_STEP) };
       for (const deed of await bringUp(host, site, report.line, parts)) report.line(deed);
     },
     undo: async () => {},
