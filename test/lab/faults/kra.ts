@@ -21,9 +21,8 @@ export const KRA_STEPS: readonly UsualStep[] = [
   { id: 'kra-keys-on-token', seconds: 1 },
   { id: 'key-recovery-proven', seconds: 1.5 },
   { id: 'kra-connectors', seconds: 0.6 },
-  { id: 'kra-tracking', seconds: 0.8 },
+  { id: 'kra-tracking', seconds: 1.5 },
   { id: 'kra-role', seconds: 0.3 },
-  { id: 'tracking-monitored', seconds: 6 },
 ];
 
 const PASSWORDS = {
