@@ -1,7 +1,7 @@
 /** The KRA connector of a CA: the KRAs to which it sends the private keys that are to be archived. */
 import { readFile } from 'node:fs/promises';
 import { editFile } from '../host/files.ts';
-import { instanceConfiguration } from './nssdb.ts';
+import { caConfiguration } from './crl.ts';
 import type { CaSession } from './rest.ts';
 import { SECURE_PORT } from './security-domain.ts';
 
@@ -48,14 +48,9 @@ export function base64Of(pem: string): string {
   return pem.replaceAll(/-----[^-]+-----|\s/g, '');
 }
 
-/** The configuration of the CA of an instance. */
-function configurationOf(instance: string): string {
-  return `${instanceConfiguration(instance)}/ca/CS.cfg`;
-}
-
 /** The KRAs that the CA of an instance sends keys to, by host name; none where it knows of none. */
 export async function connectedKras(instance: string): Promise<string[]> {
-  return krasIn(await readFile(configurationOf(instance), 'utf8'));
+  return krasIn(await readFile(caConfiguration(instance), 'utf8'));
 }
 
 /**
@@ -72,7 +67,7 @@ export function krasIn(text: string): string[] {
 
 /** Has the CA of an instance that is stopped forget a KRA; that it does not know it is no error. */
 export async function disconnectKra(instance: string, hostname: string): Promise<void> {
-  const file = configurationOf(instance);
+  const file = caConfiguration(instance);
   const known = krasIn(await readFile(file, 'utf8'));
   if (!known.includes(hostname)) return;
   await editFile(file, (text) =>

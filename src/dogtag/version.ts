@@ -79,6 +79,13 @@ const CHANGES = {
     after: true,
     source: 'commit c110a79546; on 10.10.2 with SoftHSM the archival of keys by wrapping fails, seen',
   },
+  /** Whether a request over TLS may have more than 16 KiB. */
+  largeRequests: {
+    since: [11, 3, 0],
+    before: false,
+    after: true,
+    source: 'dogtagpki/jss pull request 865, in JSS 5.3; JSS 4.8.0 of 10.10.2, seen',
+  },
   /** Whether keys can have random identifiers (`pki_key_id_generator`). */
   randomKeyIds: {
     since: [11, 2, 0],

@@ -7,6 +7,7 @@ import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/cert
 import { setCrlGeneration } from '../../dogtag/crl.ts';
 import { CA_BACKEND, type CaDeployment, caDeployments, type Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
+import { allowLargeRequests } from '../../dogtag/large-requests.ts';
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
 import { spawn } from '../../dogtag/spawn.ts';
@@ -82,6 +83,8 @@ async function spawnCa(host: Host, site: Site, secrets: ServerSecrets, report: S
       await spawn(host, part, report.line);
       // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
       const otherSecond = part.name === 'installation' ? sleep(1000) : undefined;
+      // Tomcat is to be started yet.
+      if (part.name === 'installation') await allowLargeRequests(INSTANCE, profile);
       if (part.name !== 'configuration') await listenToClones(host, site, part, report.line);
       await otherSecond;
     }

@@ -8,6 +8,7 @@ import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-d
 import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
 import type { Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
+import { allowLargeRequests } from '../../dogtag/large-requests.ts';
 import { enrollMember } from '../../dogtag/membership.ts';
 import { makeOwnAgent } from '../../dogtag/own-agent.ts';
 import { hastenRanges, lacksNumbers, UNTIL_RESERVED } from '../../dogtag/ranges.ts';
@@ -80,7 +81,10 @@ async function spawnClone(
       await spawnPatiently(host, site, part, report.line);
       // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
       const otherSecond = part.name === 'installation' ? sleep(1000) : undefined;
-      if (part.name === 'installation') await hastenRanges(INSTANCE);
+      if (part.name === 'installation') {
+        await allowLargeRequests(INSTANCE, profile);
+        await hastenRanges(INSTANCE);
+      }
       if (part.name !== 'configuration') {
         await trustCloneCertificates(host, INSTANCE, site.token.label, joining.caCertificate);
       }

@@ -12,6 +12,7 @@ import { destroyKra, stopInstance } from '../../dogtag/destroy.ts';
 import { archiveProof, recoverProof } from '../../dogtag/kra.ts';
 import { configureArchival } from '../../dogtag/kra-config.ts';
 import { type KraDeployment, kraDeployment } from '../../dogtag/kra-deployment.ts';
+import { allowLargeRequests } from '../../dogtag/large-requests.ts';
 import { requestMembership } from '../../dogtag/membership.ts';
 import { kraJoinUid } from '../../dogtag/security-domain.ts';
 import { spawn } from '../../dogtag/spawn.ts';
@@ -110,6 +111,7 @@ async function makeKra(host: Host, site: Site, secrets: KraSecrets, report: Step
   }
   await stopInstance(host, INSTANCE);
   await configureArchival(INSTANCE, profile);
+  await allowLargeRequests(INSTANCE, profile);
   await removeArchivedPasswords(INSTANCE, 'KRA');
   const { certificate } = await agentCredentials();
   await withLocalDirectory(host, instance, async (directory) => {

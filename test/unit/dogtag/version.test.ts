@@ -95,6 +95,7 @@ describe('how a release behaves', () => {
       toolsAsPkiuser: false,
       oaepKeyWrap: false,
       standardKeyWrap: false,
+      largeRequests: false,
       randomKeyIds: false,
       restartSetting: true,
       reindexSetting: true,
