@@ -200,11 +200,12 @@ describe('the second server with a clone of the KRA', () => {
 describe('what is archived through one server is recovered through the other', () => {
   test('a secret, byte for byte, both ways', async () => {
     for (const host of ['ca1', 'ca2']) await makeClient(host);
-    for (const [one, other] of [
-      ['ca1', 'ca2'],
-      ['ca2', 'ca1'],
+    // The longer one is more than Dogtag takes of itself.
+    for (const [one, other, length] of [
+      ['ca1', 'ca2', 200],
+      ['ca2', 'ca1', 30_000],
     ] as const) {
-      const secret = randomBytes(200).toString('base64');
+      const secret = randomBytes(length).toString('base64');
       const id = await archive(one, `secret-${one}`, secret);
       const { found } = await until(
         SOON,
