@@ -43,11 +43,14 @@ async function preferOwn(host: Host, site: Site): Promise<void> {
   const known = await connectedKras(INSTANCE);
   const others = known.slice(0, known.indexOf(site.hostname));
   if (!known.includes(site.hostname) || others.length === 0) return;
-  // Dogtag adds at the end.
+  const transport = await transportOf(host, site.hostname);
   await withAgentSession(host, 'CA', site.hostname, async (session) => {
-    for (const kra of others) await removeKraFrom(session, kra);
+    for (const kra of others) {
+      await removeKraFrom(session, kra);
+      // Dogtag adds at the end.
+      await connectKra(session, kra, transport);
+    }
   });
-  await connectHere(host, site, others);
 }
 
 /**
