@@ -65,6 +65,14 @@ export const CA_TOKEN_NICKNAMES: readonly string[] = onHsm(CA_CERTIFICATES);
 /** The nicknames of the KRA's. */
 export const KRA_TOKEN_NICKNAMES: readonly string[] = onHsm(KRA_CERTIFICATES);
 
+/** The system certificates of all subsystems. */
+export const SYSTEM_CERTIFICATES: readonly SystemCertificate[] = [...CA_CERTIFICATES, ...KRA_CERTIFICATES];
+
+/** The nicknames of those whose keys a first server makes on the HSM. */
+export function tokenNicknames(withKra = false): readonly string[] {
+  return withKra ? [...CA_TOKEN_NICKNAMES, ...KRA_TOKEN_NICKNAMES] : CA_TOKEN_NICKNAMES;
+}
+
 function onHsm(certificates: readonly SystemCertificate[]): string[] {
   return certificates.filter(({ token }) => token === 'hsm').map(({ nickname }) => nickname);
 }

@@ -4,13 +4,7 @@ import { withCertmonger } from '../certmonger/bus.ts';
 import { findCa, trackingRequests } from '../certmonger/tracking.ts';
 import { instanceExists, LDAP_PORT, LDAPS_PORT } from '../directory/instance.ts';
 import { AGENT_CERTIFICATE, AGENT_KEY } from '../dogtag/agent.ts';
-import {
-  CA_CERTIFICATES,
-  CA_TOKEN_NICKNAMES,
-  INSTANCE,
-  KRA_CERTIFICATES,
-  KRA_TOKEN_NICKNAMES,
-} from '../dogtag/certificates.ts';
+import { INSTANCE, SYSTEM_CERTIFICATES, tokenNicknames } from '../dogtag/certificates.ts';
 import { caDeployments } from '../dogtag/deployment.ts';
 import { instanceRemains } from '../dogtag/destroy.ts';
 import { hasSystemDatabase, nssDatabase } from '../dogtag/nssdb.ts';
@@ -64,13 +58,7 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
     {
       id: 'token',
       title: `The token ${request.token.label} can take the keys`,
-      run: async () =>
-        sentenceOfToken(
-          await inspected(host, request, [
-            ...CA_TOKEN_NICKNAMES,
-            ...(request.setupKra ? KRA_TOKEN_NICKNAMES : []),
-          ]),
-        ),
+      run: async () => sentenceOfToken(await inspected(host, request, tokenNicknames(request.setupKra))),
     },
     ...(request.setupKra ? [kraPackageCheck(request)] : []),
   ];
@@ -222,7 +210,7 @@ async function checkCertmonger(host: Host): Promise<string> {
 }
 
 async function checkTracking(host: Host): Promise<undefined> {
-  const ours = new Set([...CA_CERTIFICATES, ...KRA_CERTIFICATES].map(({ id }) => id));
+  const ours = new Set(SYSTEM_CERTIFICATES.map(({ id }) => id));
   const { requests, ca } = await withCertmonger(host, async (certmonger) => ({
     requests: await trackingRequests(certmonger),
     ca: await findCa(certmonger, CA_NICKNAME),
