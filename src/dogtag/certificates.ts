@@ -55,9 +55,20 @@ export const CA_CERTIFICATES: readonly SystemCertificate[] = [
 
 /** The system certificates of a KRA; it shares the TLS server's and the subsystem's with the CA of its instance. */
 export const KRA_CERTIFICATES: readonly SystemCertificate[] = [
-  { id: 'capstan-kra-transport', nickname: 'transportCert cert-pki-kra', token: 'hsm', profile: 'caTransportCert' },
+  {
+    id: 'capstan-kra-transport',
+    nickname: 'transportCert cert-pki-kra',
+    token: 'hsm',
+    profile: 'caTransportCert',
+  },
   { id: 'capstan-kra-storage', nickname: 'storageCert cert-pki-kra', token: 'hsm', profile: 'caStorageCert' },
-  { id: 'capstan-kra-audit-signing', nickname: 'auditSigningCert cert-pki-kra', token: 'hsm', profile: 'caAuditSigningCert', trust: ',,P' },
+  {
+    id: 'capstan-kra-audit-signing',
+    nickname: 'auditSigningCert cert-pki-kra',
+    token: 'hsm',
+    profile: 'caAuditSigningCert',
+    trust: ',,P',
+  },
 ];
 
 /** The nicknames of the CA's certificates whose keys live on the HSM. */
