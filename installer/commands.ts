@@ -89,6 +89,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/token.ts'),
   },
   {
+    name: 'root',
+    summary: 'make and use an offline root whose key is on an HSM of its own',
+    load: () => import('./commands/root.ts'),
+  },
+  {
     name: 'feed-keeper',
     summary: 'keep replication going where 389-ds stops to send after a large change (a service)',
     load: () => import('./commands/feed-keeper.ts'),

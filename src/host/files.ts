@@ -108,7 +108,8 @@ export async function removeEmptyFolder(path: string): Promise<void> {
   });
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Has a folder on disk as it is: the names of the files in it. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

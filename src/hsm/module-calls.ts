@@ -3,7 +3,14 @@
 import pkcs11 from 'pkcs11js';
 import { CallFailure, call, type LoadedModule, padded, session, slotHandle } from './module-library.ts';
 import { search } from './module-objects.ts';
-import type { MechanismFacts, SessionCount, SignMechanism, TokenFacts, UnreadableSlot } from './protocol.ts';
+import type {
+  MechanismFacts,
+  SessionCount,
+  SignMechanism,
+  SlotFacts,
+  TokenFacts,
+  UnreadableSlot,
+} from './protocol.ts';
 
 /** Longest signature asked for: RSA of 16384 bits. */
 const SIGNATURE_BYTES = 2048;
@@ -35,6 +42,7 @@ function tokenFacts(module: LoadedModule, slot: number): TokenFacts {
     serial: padded(info.serialNumber),
     manufacturer: padded(info.manufacturerID),
     model: padded(info.model),
+    firmware: `${info.firmwareVersion.major}.${info.firmwareVersion.minor}`,
     initialised: has(pkcs11.CKF_TOKEN_INITIALIZED),
     loginRequired: has(pkcs11.CKF_LOGIN_REQUIRED),
     pinPad: has(pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH),
@@ -61,6 +69,12 @@ function counted(value: number): SessionCount {
   return value === UNAVAILABLE ? 'unknown' : value;
 }
 
+/** What a slot says about itself. */
+export function slotFacts(module: LoadedModule, slot: number): SlotFacts {
+  const info = call(module, 'C_GetSlotInfo', () => module.library.C_GetSlotInfo(slotHandle(slot)));
+  return { description: padded(info.slotDescription), manufacturer: padded(info.manufacturerID) };
+}
+
 /** Every mechanism of a token. */
 export function mechanisms(module: LoadedModule, slot: number): MechanismFacts[] {
   const handle = slotHandle(slot);
@@ -71,13 +85,16 @@ export function mechanisms(module: LoadedModule, slot: number): MechanismFacts[]
   }));
 }
 
-/** Logs in as the token's user: one C_Login for a slot in the life of the process, whatever is asked later. */
-export function login(module: LoadedModule, slot: number, pin: string): null {
+/**
+ * Logs in as the token's user: one C_Login for a slot in the life of the process, whatever is asked later.
+ * @param pin nothing where it is typed at the token itself
+ */
+export function login(module: LoadedModule, slot: number, pin: string | undefined): null {
   const handle = session(module, slot, 'read');
   const before = module.logins.get(slot);
   if (before === undefined) {
     try {
-      call(module, 'C_Login', () => module.library.C_Login(handle, pkcs11.CKU_USER, pin));
+      call(module, 'C_Login', () => module.library.C_Login(handle, pkcs11.CKU_USER, pin ?? ''));
       module.logins.set(slot, pkcs11.CKR_OK);
     } catch (error) {
       if (error instanceof CallFailure && error.failure.kind === 'return-code') {

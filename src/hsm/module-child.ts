@@ -5,7 +5,8 @@
  */
 
 import { accessSync, constants, statSync } from 'node:fs';
-import { login, mechanisms, sign, tokens } from './module-calls.ts';
+import { login, mechanisms, sign, slotFacts, tokens } from './module-calls.ts';
+import { generate } from './module-keys.ts';
 import { CallFailure, close, type LoadedModule, load, moduleFacts } from './module-library.ts';
 import { destroy, find, read } from './module-objects.ts';
 import type { ChildFailure, ChildMessage, Question } from './protocol.ts';
@@ -78,10 +79,14 @@ function answer(question: Question): unknown {
   switch (question.call) {
     case 'tokens':
       return tokens(module);
+    case 'slot':
+      return slotFacts(module, question.slot);
     case 'mechanisms':
       return mechanisms(module, question.slot);
     case 'login':
       return login(module, question.slot, question.pin);
+    case 'generate':
+      return generate(module, question.slot, question.wish);
     case 'find':
       return find(module, question.slot);
     case 'read':

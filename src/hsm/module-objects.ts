@@ -105,6 +105,7 @@ function keyFacts(objectClass: ObjectClass, get: Get): Partial<TokenObject> {
     ...(keyType && { keyType }),
     ...(local?.length && { local: local[0] !== 0 }),
     ...(keyType === 'RSA' && modulusFacts(get(pkcs11.CKA_MODULUS)[0])),
+    ...(keyType === 'RSA' && objectClass === 'public-key' && exponentFacts(get)),
     ...(objectClass !== 'public-key' && protection(get)),
   };
 }
@@ -114,6 +115,11 @@ function modulusFacts(value: Buffer | undefined): Partial<TokenObject> {
   if (!modulus) return {};
   const leadingBits = Number.parseInt(modulus.charAt(0), 16).toString(2).length;
   return { modulus, modulusBits: (modulus.length - 1) * 4 + leadingBits };
+}
+
+function exponentFacts(get: Get): Partial<TokenObject> {
+  const exponent = get(pkcs11.CKA_PUBLIC_EXPONENT)[0]?.toString('hex').replace(/^0+/, '');
+  return exponent ? { exponent } : {};
 }
 
 function protection(get: Get): Partial<TokenObject> {

@@ -5,10 +5,12 @@ import type { Secret } from '../secret/secret.ts';
 import { sameObject } from './inventory.ts';
 import { type ModuleProcess, type ModuleRequest, startModuleProcess } from './module-process.ts';
 import type {
+  KeyPairWish,
   MechanismFacts,
   ModuleFacts,
   ObjectRef,
   SignMechanism,
+  SlotFacts,
   TokenFacts,
   TokenObject,
 } from './protocol.ts';
@@ -25,13 +27,17 @@ export interface Module {
   pid: number | undefined;
   /** Every token that is present. Slots whose token will not tell its facts are left out, and logged. */
   tokens(): Promise<TokenFacts[]>;
+  slot(slot: number): Promise<SlotFacts>;
   mechanisms(slot: number): Promise<MechanismFacts[]>;
   /**
    * Logs in as the token's user. There is one C_Login for a slot in the life of the module, whatever comes of it:
    * a second call repeats the first one's outcome.
+   * @param pin nothing where it is typed at the token itself
    * @throws CapstanError `pin-incorrect`, `pin-locked`, `pin-expired`, `pin-unset`
    */
-  login(slot: number, pin: Secret): Promise<void>;
+  login(slot: number, pin?: Secret): Promise<void>;
+  /** Makes an RSA key pair on the token whose private key is sensitive, cannot be extracted and signs only. */
+  generateKeyPair(slot: number, wish: KeyPairWish): Promise<void>;
   /** Every object on the token that the login state lets see, read in batches, each with its own deadline. */
   objects(slot: number): Promise<TokenObject[]>;
   /**
@@ -95,9 +101,13 @@ function moduleOver(host: Host, child: ModuleProcess, facts: ModuleFacts): Modul
       }
       return tokens;
     },
+    slot: (slot) => child.ask('slot', { slot }),
     mechanisms: (slot) => child.ask('mechanisms', { slot }),
     async login(slot, pin) {
-      await child.ask('login', { slot, pin: pin.reveal() });
+      await child.ask('login', { slot, ...(pin && { pin: pin.reveal() }) });
+    },
+    async generateKeyPair(slot, wish) {
+      await child.ask('generate', { slot, wish });
     },
     objects: (slot) => readAll(child, slot),
     async sign(slot, id, mechanism, data) {

@@ -19,6 +19,8 @@ export interface TokenFacts {
   serial: string;
   manufacturer: string;
   model: string;
+  /** `2.6`; of the token, not of the library. */
+  firmware: string;
   initialised: boolean;
   loginRequired: boolean;
   /** The PIN is typed at the device (CKF_PROTECTED_AUTHENTICATION_PATH). */
@@ -37,6 +39,21 @@ export interface TokenFacts {
     maxReadWrite: SessionCount;
     openReadWrite: SessionCount;
   };
+}
+
+/** What a slot says about itself (CK_SLOT_INFO, PKCS#11 v2.40 section 3.2), blanks trimmed. */
+export interface SlotFacts {
+  description: string;
+  manufacturer: string;
+}
+
+/** An RSA key pair that is to be made. */
+export interface KeyPairWish {
+  /** CKA_LABEL of both. */
+  label: string;
+  /** CKA_ID of both, in lower-case hex. */
+  id: string;
+  bits: number;
 }
 
 /** A slot whose token would not tell its facts, and the return code it gave instead. */
@@ -74,6 +91,8 @@ export interface TokenObject extends ObjectRef {
   modulusBits?: number;
   /** Of RSA keys, lower-case hex without leading zeros. */
   modulus?: string;
+  /** Of RSA public keys, likewise. */
+  exponent?: string;
   sensitive?: boolean;
   extractable?: boolean;
   alwaysSensitive?: boolean;
@@ -94,8 +113,11 @@ export interface Calls {
     answer: ModuleFacts;
   };
   tokens: { ask: object; answer: { tokens: TokenFacts[]; unreadable: UnreadableSlot[] } };
+  slot: { ask: { slot: number }; answer: SlotFacts };
   mechanisms: { ask: { slot: number }; answer: MechanismFacts[] };
-  login: { ask: { slot: number; pin: string }; answer: null };
+  /** Without a PIN it is asked for at the token's own keypad. */
+  login: { ask: { slot: number; pin?: string }; answer: null };
+  generate: { ask: { slot: number; wish: KeyPairWish }; answer: null };
   /** Looks up every token object and keeps the handles; answers how many there are. */
   find: { ask: { slot: number }; answer: number };
   /** Facts of objects `from` up to `from + count` of the last `find`. */

@@ -8,6 +8,7 @@ export function tokenWith(changes: Partial<TokenFacts>): TokenFacts {
     serial: '0001',
     manufacturer: 'Maker',
     model: 'Model',
+    firmware: '1.0',
     initialised: true,
     loginRequired: true,
     pinPad: false,

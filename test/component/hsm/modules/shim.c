@@ -6,10 +6,12 @@
  *   SHIM_SESSIONS  "max open max-rw open-rw"
  *   SHIM_LACKS     a mechanism that is not there, hex
  *   SHIM_NARROW    "mechanism maxKeySize" (hex, decimal)
- *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList or C_FindObjects: the function that never returns
+ *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList, C_FindObjects or C_SignInit: the function that never returns
  *   SHIM_LOGIN_RV  what C_Login returns instead of trying, hex
  *   SHIM_EXPORTS   set: every key says that it can be extracted
  *   SHIM_FORGES    set: every signature has a wrong bit
+ *   SHIM_SIGN_RV   what C_SignInit returns instead of working, hex
+ *   SHIM_KEYPAD    the PIN that is typed at the token: what C_Login takes when it is given none
  *   SHIM_MAKER     what the library calls its manufacturer, as one in between does
  */
 #include <dlfcn.h>
@@ -63,7 +65,16 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR
     close(file);
   }
   if (getenv("SHIM_LOGIN_RV")) return hex("SHIM_LOGIN_RV");
+  const char *typed = getenv("SHIM_KEYPAD");
+  if (typed && length == 0) return real->C_Login(session, user, (CK_UTF8CHAR_PTR)typed, strlen(typed));
+  if (typed) return CKR_ARGUMENTS_BAD;
   return real->C_Login(session, user, pin, length);
+}
+
+static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
+  hang_if("C_SignInit");
+  if (getenv("SHIM_SIGN_RV")) return hex("SHIM_SIGN_RV");
+  return real->C_SignInit(session, mechanism, key);
 }
 
 static CK_RV mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count) {
@@ -114,6 +125,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   functions.C_GetInfo = get_info;
   functions.C_GetTokenInfo = token_info;
   functions.C_Login = login;
+  functions.C_SignInit = sign_init;
   functions.C_GetMechanismList = mechanism_list;
   functions.C_GetMechanismInfo = mechanism_info;
   functions.C_FindObjects = find_objects;

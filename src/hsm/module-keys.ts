@@ -1,0 +1,53 @@
+/** Makes key pairs in the module process. See module-child.ts. */
+
+import pkcs11, { type Template } from 'pkcs11js';
+import { call, failedWith, type LoadedModule, session } from './module-library.ts';
+import type { KeyPairWish } from './protocol.ts';
+
+/** 65537, the exponent that FIPS 186-5 (5.4) and every library can work with. */
+const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
+
+/**
+ * Makes an RSA key pair that lives on the token: the private key is sensitive, cannot be extracted, and signs only.
+ * Where the token knows the attribute, it cannot be copied either.
+ */
+export function generate(module: LoadedModule, slot: number, wish: KeyPairWish): null {
+  try {
+    make(module, slot, wish, [{ type: pkcs11.CKA_COPYABLE, value: false }]);
+  } catch (error) {
+    // Of PKCS#11 2.40, and older tokens refuse what they do not know. One that was refused made nothing.
+    const unknown = [pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_VALUE_INVALID];
+    if (!failedWith(error, ...unknown, pkcs11.CKR_TEMPLATE_INCONSISTENT)) throw error;
+    make(module, slot, wish, []);
+  }
+  return null;
+}
+
+function make(module: LoadedModule, slot: number, { label, id, bits }: KeyPairWish, more: Template): void {
+  const names = [
+    { type: pkcs11.CKA_TOKEN, value: true },
+    { type: pkcs11.CKA_LABEL, value: label },
+    { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+  ];
+  const publicKey = [
+    ...names,
+    { type: pkcs11.CKA_MODULUS_BITS, value: bits },
+    { type: pkcs11.CKA_PUBLIC_EXPONENT, value: PUBLIC_EXPONENT },
+    { type: pkcs11.CKA_VERIFY, value: true },
+  ];
+  const privateKey = [
+    ...names,
+    { type: pkcs11.CKA_PRIVATE, value: true },
+    { type: pkcs11.CKA_SENSITIVE, value: true },
+    { type: pkcs11.CKA_EXTRACTABLE, value: false },
+    { type: pkcs11.CKA_SIGN, value: true },
+    { type: pkcs11.CKA_DECRYPT, value: false },
+    { type: pkcs11.CKA_UNWRAP, value: false },
+    ...more,
+  ];
+  const handle = session(module, slot, 'write');
+  const mechanism = { mechanism: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN };
+  call(module, 'C_GenerateKeyPair', () =>
+    module.library.C_GenerateKeyPair(handle, mechanism, publicKey, privateKey),
+  );
+}
