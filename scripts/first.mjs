@@ -29,7 +29,7 @@ const PACKAGES = [
     'iproute2',
     'util-linux',
   ],
-  ...['softhsm2', 'opensc', 'python3', 'openssl', 'ldap-utils', 'dbus'],
+  ...['softhsm2', 'opensc', 'libnss3-tools', 'python3', 'openssl', 'ldap-utils', 'dbus'],
 ];
 
 main(process.argv[2], process.argv.slice(3));

@@ -135,7 +135,7 @@ function tokenOptions(command: Command): Command {
 }
 
 async function runInit(values: Values, session: Session): Promise<undefined> {
-  const host = await session.takeHost();
+  const host = session.openHost();
   const { file, config } = await readConfig(values);
   const pin = pinGiver(values, session, config);
   const { secondSignal } = session;
@@ -150,7 +150,7 @@ async function runInit(values: Values, session: Session): Promise<undefined> {
 }
 
 async function runSign(values: Values, session: Session): Promise<undefined> {
-  const host = await session.takeHost();
+  const host = session.openHost();
   const paths = outputsOf(values);
   const csr = wholePath('--csr', values.csr ?? '');
   const profile = printable('--profile', values.profile ?? '');
@@ -167,7 +167,7 @@ async function runSign(values: Values, session: Session): Promise<undefined> {
 }
 
 async function runCrl(values: Values, session: Session): Promise<undefined> {
-  const host = await session.takeHost();
+  const host = session.openHost();
   const paths = outputsOf(values);
   const { file, config } = await readConfig(values);
   const { rootCrl } = await import('../../src/flow/root-crl.ts');
@@ -180,7 +180,7 @@ async function runCrl(values: Values, session: Session): Promise<undefined> {
 }
 
 async function runRevoke(serial: string, values: Values, session: Session): Promise<undefined> {
-  const host = await session.takeHost();
+  const host = session.openHost();
   const { config } = await readConfig(values);
   const { rootRevoke } = await import('../../src/flow/root-crl.ts');
   const reason = printable('--reason', values.reason ?? '');
@@ -287,7 +287,7 @@ async function confirmed(
     );
   }
   await session.view.pause();
-  const what = `fingerprint of the request of ${subject}, as its owner tells it (${TYPED_DIGITS} digits or more)`;
+  const what = `fingerprint that the owner of the request of ${subject} told you`;
   await asker.text({ what, flaw: (answer) => flawOfAnswer(answer, fingerprint) });
 }
 

@@ -36,8 +36,9 @@ export interface RootCrl {
 }
 
 const HOW = 'with --out and --transcript';
-const STEPS = [
-  ['look', 'Look at the root'],
+/** A person may be asked for the PIN between the two. */
+const LOOK = [['look', 'Look at the root']] as const;
+const MAKE = [
   ['token', 'Look at the token'],
   ['sign', 'Sign the CRL'],
   ['files', 'Write the CRL and the transcript'],
@@ -54,11 +55,11 @@ interface Plan {
  */
 export async function rootCrl(host: Host, request: RootCrl): Promise<Report> {
   const { config, listen } = request;
-  const step = stepper(host, listen, STEPS);
   return withRoot(config, async () => {
-    const { index, wish } = await step('look', () => look(request));
+    const { index, wish } = await stepper(host, listen, LOOK)('look', () => look(request));
     return withRootToken(host, config, async (token) => {
       await preparePin(token, request.pin);
+      const step = stepper(host, listen, MAKE);
       const story = beginTranscript('A CRL of an offline root', config, request.file, token);
       const { begun } = index;
       const signer = await step('token', async () => {

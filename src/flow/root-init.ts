@@ -43,8 +43,9 @@ export interface RootInit {
 }
 
 const HOW = 'in the ceremony file';
-const STEPS = [
-  ['look', 'Look at the ceremony file and the outputs'],
+/** A person may be asked for the PIN between the two. */
+const LOOK = [['look', 'Look at the ceremony file and the outputs']] as const;
+const MAKE = [
   ['token', 'Look at the token'],
   ['key', 'Make the key on the token'],
   ['certificate', 'Sign the certificate'],
@@ -69,11 +70,11 @@ interface Plan {
  */
 export async function rootInit(host: Host, request: RootInit): Promise<Report> {
   const { config, listen, dryRun } = request;
-  const step = stepper(host, listen, dryRun ? STEPS.slice(0, 2) : STEPS);
   return withRoot(config, async () => {
-    const plan = await step('look', () => lookAtFiles(config));
+    const plan = await stepper(host, listen, LOOK)('look', () => lookAtFiles(config));
     return withRootToken(host, config, async (token) => {
       await preparePin(token, request.pin);
+      const step = stepper(host, listen, dryRun ? MAKE.slice(0, 1) : MAKE);
       const story = beginTranscript('Key ceremony of an offline root', config, request.file, token);
       await step('token', () => lookAtToken(token, plan, request.pin, story));
       return dryRun ? dryReport(plan, token) : celebrate(host, request, plan, token, { step, story });

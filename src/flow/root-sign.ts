@@ -57,8 +57,9 @@ export interface RootSign {
   confirm(fingerprint: string, subject: string): Promise<void>;
 }
 
-const STEPS = [
-  ['look', 'Look at the request and the root'],
+/** A person may be asked between the two. */
+const LOOK = [['look', 'Look at the request and the root']] as const;
+const MAKE = [
   ['token', 'Look at the token'],
   ['sign', 'Sign the certificate'],
   ['files', 'Write the certificate and the transcript'],
@@ -83,12 +84,12 @@ interface Plan {
  */
 export async function rootSign(host: Host, request: RootSign): Promise<Report> {
   const { config, listen } = request;
-  const step = stepper(host, listen, STEPS);
   return withRoot(config, async () => {
-    const plan = await step('look', () => look(request));
+    const plan = await stepper(host, listen, LOOK)('look', () => look(request));
     await request.confirm(plan.request.fingerprint, plan.request.subjectText);
     return withRootToken(host, config, async (token) => {
       await preparePin(token, request.pin);
+      const step = stepper(host, listen, MAKE);
       const story = beginTranscript('A certificate of an offline root', config, request.file, token);
       const { begun } = plan.index;
       const key = issuerIn(plan.issuer).key;
@@ -203,6 +204,7 @@ async function finish(
   story.note(
     `signed the certificate with ${config.hash}: serial ${serial}, profile ${profile}, until ${notAfter}`,
   );
+  story.note('the fingerprint was confirmed');
   story.note(askedLine(request));
   story.note('looked the certificate over before and after, its signature verified by OpenSSL: no error');
   for (const finding of findings) story.note(`warning: ${findingLine(finding)}`);

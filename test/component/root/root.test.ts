@@ -1,10 +1,25 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { library, PIN, removeWorkspace, run, SOFTHSM, until, workspace } from '../hsm/support.ts';
+import { loadRootConfig } from '../../../src/flow/root-files.ts';
+import { rootSign } from '../../../src/flow/root-sign.ts';
+import {
+  errorOf,
+  hostWithLog,
+  library,
+  PIN,
+  pin,
+  removeWorkspace,
+  run,
+  SOFTHSM,
+  workspace,
+} from '../hsm/support.ts';
 import { type OfflineRoot, offlineRoot } from './support.ts';
 
 const RSA = ['rsa:2048'];
+/** How long a run may take until it hangs where it is to be killed, on a machine with much else to do. */
+const WAIT = { timeout: 60_000, interval: 50 };
 const OUTPUTS = ['root.crt', 'root.txt', 'index.jsonl'];
 
 let directory: string;
@@ -16,13 +31,10 @@ beforeAll(() => {
 });
 afterAll(() => removeWorkspace(directory));
 
-/** What openssl(1) says, or the words with which it refuses. */
+/** What openssl(1) says, on both of its outputs, whether it refuses or not. */
 function openssl(...args: string[]): string {
-  try {
-    return run('openssl', args);
-  } catch (error) {
-    return String((error as { stdout?: string }).stdout) + String((error as { stderr?: string }).stderr);
-  }
+  const { stdout, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
+  return stdout + stderr;
 }
 
 function sha256(file: string): string {
@@ -65,7 +77,9 @@ describe('a root from its ceremony to a CRL', () => {
     expect(keys.match(/Private Key Object; RSA/g)).toHaveLength(1);
     expect(keys).toMatch(/Access:\s+sensitive, always sensitive, never extractable, local/);
     const certificate = home.file('root.crt');
-    expect(openssl('verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate)).toContain('OK');
+    expect(openssl('verify', '-x509_strict', '-check_ss_sig', '-CAfile', certificate, certificate)).toContain(
+      'OK',
+    );
     const shown = openssl('x509', '-in', certificate, '-noout', '-text');
     expect(shown).toContain('Signature Algorithm: sha384WithRSAEncryption');
     expect(shown).toMatch(/Basic Constraints: critical\s+CA:TRUE, pathlen:1/);
@@ -74,7 +88,9 @@ describe('a root from its ceremony to a CRL', () => {
     run('mkdir', [database]);
     run('certutil', ['-N', '-d', database, '--empty-password']);
     run('certutil', ['-A', '-d', database, '-n', 'root', '-t', 'CT,,', '-i', certificate]);
-    expect(run('certutil', ['-V', '-d', database, '-n', 'root', '-u', 'L', '-e'])).toContain('certificate is valid');
+    expect(run('certutil', ['-V', '-d', database, '-n', 'root', '-u', 'L', '-e'])).toContain(
+      'certificate is valid',
+    );
   });
 
   test('the transcript tells what an auditor asks for, with digests that are right', () => {
@@ -119,7 +135,10 @@ describe('a root from its ceremony to a CRL', () => {
     const asked = ['-addext', 'basicConstraints=CA:TRUE,pathlen:9', '-addext', 'subjectAltName=DNS:a.test'];
     const fingerprint = home.request('ca.csr', RSA, '-subj', '/C=DE/O=Example/CN=Issuing CA', ...asked);
     const words = ['sign', '--csr', 'ca.csr', '--profile', 'issuing-ca', '--out', 'ca.crt'];
-    expect(home.root(...words)).toMatchObject({ code: 2, text: expect.stringContaining('[csr-fingerprint-missing]') });
+    expect(home.root(...words)).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('[csr-fingerprint-missing]'),
+    });
     const wrong = home.root(...words, '--csr-fingerprint', `sha256:${'0'.repeat(64)}`);
     expect(wrong).toMatchObject({ code: 2, text: expect.stringContaining('[csr-fingerprint-differs]') });
     const { code, text } = home.root(...words, '--csr-fingerprint', fingerprint.toUpperCase());
@@ -129,9 +148,13 @@ describe('a root from its ceremony to a CRL', () => {
     expect(shown).toContain('CA:TRUE, pathlen:0');
     expect(shown).toContain('URI:http://pki.example.test/root.crl');
     expect(shown).not.toContain('Alternative');
-    expect(openssl('verify', '-x509_strict', '-CAfile', home.file('root.crt'), home.file('ca.crt'))).toContain('OK');
+    expect(
+      openssl('verify', '-x509_strict', '-CAfile', home.file('root.crt'), home.file('ca.crt')),
+    ).toContain('OK');
     run('certutil', ['-A', '-d', home.file('nss'), '-n', 'ca', '-t', ',,', '-i', home.file('ca.crt')]);
-    expect(run('certutil', ['-V', '-d', home.file('nss'), '-n', 'ca', '-u', 'L', '-e'])).toContain('certificate is valid');
+    expect(run('certutil', ['-V', '-d', home.file('nss'), '-n', 'ca', '-u', 'L', '-e'])).toContain(
+      'certificate is valid',
+    );
     serial = openssl('x509', '-in', home.file('ca.crt'), '-noout', '-serial').trim().split('=')[1] ?? '';
   });
 
@@ -145,7 +168,15 @@ describe('a root from its ceremony to a CRL', () => {
   test('an empty CRL, a revocation, and a CRL that tells of it', () => {
     expect(home.root('crl', '--out', 'one.crl').code).toBe(0);
     const verify = (crl: string) =>
-      openssl('verify', '-crl_check', '-CRLfile', home.file(crl), '-CAfile', home.file('root.crt'), home.file('ca.crt'));
+      openssl(
+        'verify',
+        '-crl_check',
+        '-CRLfile',
+        home.file(crl),
+        '-CAfile',
+        home.file('root.crt'),
+        home.file('ca.crt'),
+      );
     expect(verify('one.crl')).toContain('ca.crt: OK');
     const shouted = serial.match(/../g)?.join(':') ?? '';
     expect(home.root('revoke', shouted, '--reason', 'because').text).toContain('[revoke-reason-unknown]');
@@ -154,10 +185,20 @@ describe('a root from its ceremony to a CRL', () => {
     expect(home.root('revoke', shouted, '--reason', 'cACompromise').text).toContain('[revoke-twice]');
     expect(home.root('crl', '--out', 'two.crl').code).toBe(0);
     expect(verify('two.crl')).toContain('certificate revoked');
-    const shown = openssl('crl', '-in', home.file('two.crl'), '-noout', '-text', '-CAfile', home.file('root.crt'));
+    const shown = openssl(
+      'crl',
+      '-in',
+      home.file('two.crl'),
+      '-noout',
+      '-text',
+      '-CAfile',
+      home.file('root.crt'),
+    );
     expect(shown).toMatch(/CRL Number:\s+2\b/);
     expect(shown).toContain('CA Compromise');
-    expect(openssl('crl', '-in', home.file('two.crl'), '-noout', '-verify', '-CAfile', home.file('root.crt'))).toContain('');
+    expect(shown).toContain('verify OK');
+    const own = ['crl', '-in', home.file('two.crl'), '-noout', '-CAfile'];
+    expect(openssl(...own, home.file('ca.crt'))).not.toContain('verify OK');
     run('openssl', ['crl', '-in', home.file('two.crl'), '-outform', 'DER', '-out', home.file('two.der')]);
     run('crlutil', ['-I', '-d', home.file('nss'), '-i', home.file('two.der'), '-t', '1']);
     expect(run('crlutil', ['-L', '-d', home.file('nss')])).toContain('root');
@@ -186,32 +227,48 @@ describe('requests that are not certified', () => {
     home.root('init');
   });
 
-  function sign(csr: string, fingerprint = '0'.repeat(64)) {
-    return home.root(
-      ...['sign', '--csr', csr, '--profile', 'issuing-ca', '--out', 'out.crt', '--csr-fingerprint', fingerprint],
-    ).text;
+  /** The code with which the root refuses a request, and the sentence. */
+  async function refusalOf(csr: string): Promise<string> {
+    const config = await loadRootConfig(home.file('root.yaml'));
+    const error = await errorOf(
+      rootSign(hostWithLog().host, {
+        ...{ file: home.file('root.yaml'), config, csr: home.file(csr), profile: 'issuing-ca' },
+        ...{ output: home.file('out.crt'), transcript: home.file('out.txt'), listen: () => {} },
+        pin: async () => pin,
+        confirm: async () => {
+          throw new Error('nobody was to be asked');
+        },
+      }),
+    );
+    return `${error.code}: ${error.message}`;
   }
 
-  test('a weak key, another kind of key, no subject, the name of the root', () => {
+  test('a weak key, another kind of key, no subject, the name of the root', async () => {
     home.request('weak.csr', ['rsa:1024'], '-subj', '/CN=Weak');
-    expect(sign('weak.csr')).toContain('[csr-key-weak]');
+    expect(await refusalOf('weak.csr')).toContain('csr-key-weak');
     home.request('ec.csr', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], '-subj', '/CN=Curve');
-    expect(sign('ec.csr')).toContain('[csr-not-rsa]');
+    expect(await refusalOf('ec.csr')).toContain('csr-not-rsa');
     home.request('none.csr', RSA, '-subj', '/');
-    expect(sign('none.csr')).toContain('[csr-subject-empty]');
+    expect(await refusalOf('none.csr')).toContain('csr-subject-empty');
+    home.request('lines.csr', RSA, '-subj', '/CN=One\n2030-01-01  wrote a lie');
+    expect(await refusalOf('lines.csr')).toContain('csr-subject-strange');
+    home.request('sha1.csr', RSA, '-subj', '/CN=Old', '-sha1');
+    expect(await refusalOf('sha1.csr')).toContain('csr-algorithm');
     home.request('same.csr', RSA, '-subj', '/C=DE/O=Example/CN=Example Root CA', '-utf8');
-    expect(sign('same.csr')).toContain('subject-differs');
+    expect(await refusalOf('same.csr')).toContain('subject-differs');
     expect(existsSync(home.file('out.crt'))).toBe(false);
   });
 
-  test('one whose signature is wrong, one that is none', () => {
+  test('one whose signature is wrong, one that is none, one that is not there', async () => {
     home.request('good.csr', RSA, '-subj', '/CN=Good');
     const der = readFileSync(home.file('good.csr.der'));
     der[der.length - 1] = (der.at(-1) ?? 0) ^ 1;
     writeFileSync(home.file('bad.csr'), der);
-    expect(sign('bad.csr')).toContain('[csr-signature]');
+    expect(await refusalOf('bad.csr')).toContain('csr-signature');
     writeFileSync(home.file('bad.csr'), 'word\n');
-    expect(sign('bad.csr')).toContain('[csr-unreadable]');
+    expect(await refusalOf('bad.csr')).toContain('csr-unreadable');
+    expect(await refusalOf('missing.csr')).toContain('csr-unreadable');
+    expect(home.read('index.jsonl')).not.toContain('reserved');
   });
 });
 
@@ -238,7 +295,9 @@ describe('a token that is not at its best', () => {
   test('a kill in the middle leaves what the next run names, and --undo takes back', async () => {
     const home = shimmed('killed', { SHIM_HANGS: 'C_SignInit' });
     const child = home.start('init');
-    await until(() => existsSync(home.file('index.jsonl')) && keysOn(home).includes('Private Key'));
+    await expect
+      .poll(() => existsSync(home.file('index.jsonl')) && keysOn(home).includes('Private Key'), WAIT)
+      .toBe(true);
     const seen = processesBelow(child.pid ?? 0);
     child.kill('SIGKILL');
     expect(seen.length).toBeGreaterThan(1);
@@ -246,7 +305,10 @@ describe('a token that is not at its best', () => {
     home.configure();
     const { code, text } = home.root('init');
     const { id } = JSON.parse(home.read('index.jsonl')).key as { id: string };
-    expect({ code, text }).toMatchObject({ code: 2, text: expect.stringContaining('[root-ceremony-unfinished]') });
+    expect({ code, text }).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('[root-ceremony-unfinished]'),
+    });
     expect(text).toContain(id);
     expect(home.root('crl', '--out', 'a.crl').text).toContain('[root-ceremony-unfinished]');
     expect(home.root('init', '--undo').code).toBe(0);
@@ -260,10 +322,19 @@ describe('a token that is not at its best', () => {
     const home = shimmed('reserved', {});
     expect(home.root('init').code).toBe(0);
     const fingerprint = home.request('ca.csr', RSA, '-subj', '/C=DE/O=Example/CN=Issuing CA');
-    const words = ['sign', '--csr', 'ca.csr', '--profile', 'issuing-ca', '--csr-fingerprint', fingerprint, '--out'];
+    const words = [
+      'sign',
+      '--csr',
+      'ca.csr',
+      '--profile',
+      'issuing-ca',
+      '--csr-fingerprint',
+      fingerprint,
+      '--out',
+    ];
     home.configure({ libraryPath: shim, environment: { SHIM_LIBRARY: SOFTHSM, SHIM_HANGS: 'C_SignInit' } });
     const child = home.start(...words, 'lost.crt');
-    await until(() => home.read('index.jsonl').includes('"reserved"'));
+    await expect.poll(() => home.read('index.jsonl').includes('"reserved"'), WAIT).toBe(true);
     child.kill('SIGKILL');
     home.configure();
     const { code, text } = home.root(...words, 'ca.crt');
@@ -279,7 +350,10 @@ describe('a token that is not at its best', () => {
     const home = shimmed('pins', { SHIM_FLAGS: '20000' });
     expect(home.root('init').text).toContain('[pin-final-try]');
     expect(existsSync(home.file('logins'))).toBe(false);
-    home.configure({ libraryPath: shim, environment: { SHIM_LIBRARY: SOFTHSM, SHIM_LOGINS: home.file('logins') } });
+    home.configure({
+      libraryPath: shim,
+      environment: { SHIM_LIBRARY: SOFTHSM, SHIM_LOGINS: home.file('logins') },
+    });
     rmSync(home.file('pin'));
     writeFileSync(home.file('pin'), 'Wrong-Horse-8\n', { mode: 0o600 });
     expect(home.root('init').text).toContain('[pin-incorrect]');
@@ -300,7 +374,10 @@ describe('a token that is not at its best', () => {
     rmSync(join(home.folder, 'store', 'tokens'), { recursive: true });
     run('mkdir', [join(home.folder, 'store', 'tokens')]);
     home.tokens.add('Root');
-    expect(home.root('crl', '--out', 'a.crl')).toMatchObject({ code: 2, text: expect.stringContaining('[root-key-missing]') });
+    expect(home.root('crl', '--out', 'a.crl')).toMatchObject({
+      code: 2,
+      text: expect.stringContaining('[root-key-missing]'),
+    });
   });
 });
 

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PIN, run, type SoftTokens, SOFTHSM, softTokens } from '../hsm/support.ts';
+import { PIN, run, SOFTHSM, type SoftTokens, softTokens } from '../hsm/support.ts';
 
 const MAIN = fileURLToPath(new URL('../../../installer/main.ts', import.meta.url));
 
@@ -60,12 +60,27 @@ export function offlineRoot(directory: string, name: string): OfflineRoot {
     read: (one) => readFileSync(file(one), 'utf8'),
     configure,
     root(...given) {
-      const ended = spawnSync(process.execPath, words(given), { encoding: 'utf8', cwd: folder, timeout: 60_000 });
+      const ended = spawnSync(process.execPath, words(given), {
+        encoding: 'utf8',
+        cwd: folder,
+        timeout: 60_000,
+      });
       return { code: ended.status, text: ended.stdout + ended.stderr };
     },
     start: (...given) => spawn(process.execPath, words(given), { cwd: folder, stdio: 'ignore' }),
     request(one, key, ...more) {
-      run('openssl', ['req', '-new', '-newkey', ...key, '-nodes', '-keyout', file(`${one}.key`), '-out', file(one), ...more]);
+      run('openssl', [
+        'req',
+        '-new',
+        '-newkey',
+        ...key,
+        '-nodes',
+        '-keyout',
+        file(`${one}.key`),
+        '-out',
+        file(one),
+        ...more,
+      ]);
       const der = Buffer.from(readFileSync(file(one), 'utf8').replace(/-----[^-]+-----|\s/g, ''), 'base64');
       writeFileSync(file(`${one}.der`), der);
       return run('sha256sum', [file(`${one}.der`)]).slice(0, 64);
@@ -74,7 +89,9 @@ export function offlineRoot(directory: string, name: string): OfflineRoot {
 }
 
 function ceremony(pin: string, environment: Record<string, string>, libraryPath: string): string {
-  const variables = Object.entries(environment).map(([name, value]) => `    ${name}: ${JSON.stringify(value)}`);
+  const variables = Object.entries(environment).map(
+    ([name, value]) => `    ${name}: ${JSON.stringify(value)}`,
+  );
   return `version: 1
 token:
   uri: pkcs11:token=Root;object=root-key?module-path=${libraryPath}&pin-source=file:${pin}

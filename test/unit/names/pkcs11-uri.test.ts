@@ -103,7 +103,9 @@ describe('any URI', () => {
       selector: ({ name }) => name,
     });
     const id = fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString('hex'));
-    const query = fc.array(fc.record({ name: fc.constantFrom('x-a', 'x_b'), value: plainText }), { maxLength: 4 });
+    const query = fc.array(fc.record({ name: fc.constantFrom('x-a', 'x_b'), value: plainText }), {
+      maxLength: 4,
+    });
     fc.assert(
       fc.property(path, id, query, (attributes, hex, vendors) => {
         const uri = { path: [...attributes, { name: 'id', value: hex }], query: vendors };
@@ -113,7 +115,9 @@ describe('any URI', () => {
   });
 
   test('is read, or refused by a coded error', () => {
-    const text = fc.array(fc.constantFrom(...'pkcs11:token=;?&%2041id-source/file'.split(''), 'token=', 'id=%', 'é'));
+    const text = fc.array(
+      fc.constantFrom(...'pkcs11:token=;?&%2041id-source/file'.split(''), 'token=', 'id=%', 'é'),
+    );
     fc.assert(
       fc.property(text, (parts) => {
         try {

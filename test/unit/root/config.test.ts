@@ -100,11 +100,25 @@ describe('one flaw is one error with its place', () => {
     ['an anchor', '  size: 4096', '  size: &a 4096', 7, 12, 'anchors (&)'],
     ['a tag', '  hash: SHA-256', '  hash: !secret SHA-256', 10, 17, 'tags (!)'],
     ['a known tag', '  hash: SHA-256', '  hash: !!str SHA-256', 10, 15, 'tags (!)'],
-    ['two files in one', '  transcript: root.txt', '  transcript: root.crt', 23, 3, 'two outputs are one file'],
+    [
+      'two files in one',
+      '  transcript: root.txt',
+      '  transcript: root.crt',
+      23,
+      3,
+      'two outputs are one file',
+    ],
     ['a path with ..', 'certificate: root.crt', 'certificate: ../root.crt', 23, 16, '".."'],
     ['a deep profile', '    path-length: 0', '    path-length: 1', 18, 3, 'below the one of the root'],
     ['another version', 'version: 1', 'version: 2', 1, 10, 'from 1 to 1'],
-    ['a second document', 'version: 1', 'version: 1\n---\nversion: 1', undefined, undefined, 'second document'],
+    [
+      'a second document',
+      'version: 1',
+      'version: 1\n---\nversion: 1',
+      undefined,
+      undefined,
+      'second document',
+    ],
   ])('%s', (_, line, other, row, column, flaw) => {
     const flaws = flawsOf(changed(line, other));
     const found = flaws.filter((one) => one.includes(flaw));
@@ -120,7 +134,12 @@ describe('one flaw is one error with its place', () => {
     expect(flawsOf(text).join('\n')).toContain('aliases (*)');
   });
 
-  test.each([['nothing', ''], ['no mapping', '- a\n'], ['no YAML', 'a: [\n'], ['no UTF-8', '\u0000']])('%s', (_, text) => {
+  test.each([
+    ['nothing', ''],
+    ['no mapping', '- a\n'],
+    ['no YAML', 'a: [\n'],
+    ['no UTF-8', '\u0000'],
+  ])('%s', (_, text) => {
     expect(flawsOf(text).length).toBeGreaterThan(0);
   });
 

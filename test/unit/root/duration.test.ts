@@ -12,6 +12,9 @@ test.each([
   expect(duration && endOf(new Date(from), duration).toISOString()).toBe(end);
 });
 
-test.each(['', '0 days', '1.5 years', 'years', '-1 day', '10 weeks', '1  day', '100000 days'])('%s is none', (text) => {
-  expect(parseDuration(text)).toBeUndefined();
-});
+test.each(['', '0 days', '1.5 years', 'years', '-1 day', '10 weeks', '1  day', '100000 days'])(
+  '%s is none',
+  (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  },
+);
