@@ -283,13 +283,17 @@ describe('a token that is not at its best', () => {
     return home;
   }
 
-  test('a failure in the middle takes the key and the files back', () => {
-    const home = shimmed('fails', { SHIM_SIGN_RV: '30' });
+  test.each([
+    ['a signature that fails', { SHIM_SIGN_RV: '30' }, 'C_SignInit'],
+    ['a signature that is wrong', { SHIM_FORGES: '1' }, '[root-signature-wrong]'],
+    ['a key that can be extracted', { SHIM_EXPORTS: '1' }, '[root-key-unfit]'],
+  ])('%s takes the key and the files back', (name, environment, word) => {
+    const home = shimmed(name.replaceAll(' ', '-'), environment);
     const { code, text } = home.root('init');
     expect(code).toBe(1);
-    expect(text).toContain('C_SignInit');
+    expect(text).toContain(word);
     expect(keysOn(home)).toBe('');
-    expect(OUTPUTS.filter((name) => existsSync(home.file(name)))).toEqual([]);
+    expect(OUTPUTS.filter((one) => existsSync(home.file(one)))).toEqual([]);
   });
 
   test('a kill in the middle leaves what the next run names, and --undo takes back', async () => {

@@ -36,7 +36,7 @@ const EXAMPLES = [
 
 describe('the examples of the RFC', () => {
   test.each(EXAMPLES)('%s is read and written again', (text) => {
-    const upper = text.replace(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase());
+    const upper = text.replace(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase());
     expect(formatPkcs11Uri(parsePkcs11Uri(text))).toBe(upper);
   });
 
