@@ -4,27 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capstan, carry, firstServer, joinWords, succeeds, until } from './cluster/hosts.ts';
-import {
-  GLASSES_FAULTS,
-  KEY_FAULTS,
-  RESTART_FAULTS,
-  TRACKING_FAULTS,
-  TRUST_FAULTS,
-} from './health/costly.ts';
-import { codesOf, faultTests, findings, type MadeFault } from './health/fault.ts';
-import { FORGED_FAULTS } from './health/forged.ts';
-import {
-  CA_FAULTS,
-  CERTIFICATE_FAULTS,
-  DIRECTORY_FAULTS,
-  FILE_FAULTS,
-  HOST_FAULTS,
-  HSM_FAULTS,
-  ROLE_FAULTS,
-  SERVER_FAULTS,
-  SERVICE_FAULTS,
-} from './health/quick.ts';
-import { REPLICATION_FAULTS } from './health/replication.ts';
+import { codesOf, faultTests, findings } from './health/fault.ts';
+import { FAULTS } from './health/faults.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import { freshLab, inHost, removeLab, SECRETS, sh, value } from './support.ts';
 
@@ -48,22 +29,7 @@ test('two servers, one of them without a CA, have no fault', async () => {
 });
 
 describe('a fault is found by its check alone', () => {
-  const tables: [name: string, faults: readonly MadeFault[]][] = [
-    ['server', SERVER_FAULTS],
-    ['host', HOST_FAULTS],
-    ['service', SERVICE_FAULTS],
-    ['ca', CA_FAULTS],
-    ['directory', DIRECTORY_FAULTS],
-    ['role', ROLE_FAULTS],
-    ['certificate', [...CERTIFICATE_FAULTS, ...FORGED_FAULTS]],
-    ['trust', TRUST_FAULTS],
-    ['tracking', TRACKING_FAULTS],
-    ['hsm', [...HSM_FAULTS, ...KEY_FAULTS, ...GLASSES_FAULTS]],
-    ['file', FILE_FAULTS],
-    ['replication', REPLICATION_FAULTS],
-    ['restart', RESTART_FAULTS],
-  ];
-  for (const [name, faults] of tables) describe(name, () => faultTests(faults, () => anyway));
+  for (const [name, faults] of FAULTS) describe(name, () => faultTests(faults, () => anyway));
 });
 
 describe('the look itself', () => {

@@ -12,6 +12,8 @@ export interface MadeFault {
   mend: string;
   /** Where it is made; ca1 unless told. */
   on?: 'ca1' | 'ca2';
+  /** Where it is mended; where it was made unless told. */
+  mendOn?: 'ca1' | 'ca2';
   /** Seconds that a look may take. */
   patience?: number;
   /** Whether it hides others, or meets them, and so is made on its own. */
@@ -59,6 +61,11 @@ export function codesOf(found: readonly Finding[]): string[] {
   return [...new Set(found.map(({ check }) => check))].toSorted();
 }
 
+/** Runs a script with the functions of {@link PRELUDE}. */
+export async function script(host: string, text: string): Promise<void> {
+  await run(host, [{ folder: 'script', text }]);
+}
+
 /**
  * Runs scripts one after the other in one shell, each with the functions of {@link PRELUDE} and a folder of its own.
  * @param way `somehow` goes on where something fails
@@ -75,6 +82,16 @@ async function run(
   });
 }
 
+/** The hosts of the rehearsal. */
+const HOSTS = ['ca1', 'ca2'] as const;
+
+/** A script of one of several faults, and where it is run. */
+interface Part {
+  host: string;
+  folder: string;
+  text: string;
+}
+
 /**
  * Makes each fault, and expects exactly its codes beside those that the lab has anyway. Those that do not meet are made
  * at the same time, up to {@link TOGETHER}; each on its own with CAPSTAN_TEST_FAULTS=single.
@@ -82,38 +99,7 @@ async function run(
 export function faultTests(faults: readonly MadeFault[], anyway: () => readonly string[]): void {
   for (const batch of batchesOf(faults)) {
     test(codesIn(batch).join(', '), async () => {
-      const hosts = [...new Set(batch.map(({ on = 'ca1' }) => on))];
-      const scripts = await Promise.all(
-        batch.map(async ({ make, mend, on = 'ca1' }, index) => ({
-          on,
-          make: { folder: String(index), text: typeof make === 'string' ? make : await make() },
-          mend: { folder: String(index), text: mend },
-        })),
-      );
-      const of = (host: string) => scripts.filter((one) => one.on === host);
-      const mendAll = async (way: 'strictly' | 'somehow') => {
-        for (const host of hosts)
-          await run(
-            host,
-            of(host)
-              .map(({ mend }) => mend)
-              .toReversed(),
-            way,
-          );
-      };
-      let found: Finding[];
-      try {
-        for (const host of hosts)
-          await run(
-            host,
-            of(host).map(({ make }) => make),
-          );
-        found = await findings('ca1', ['--deadline', `health=${patienceOf(batch)}`]);
-      } catch (error) {
-        await mendAll('somehow');
-        throw error;
-      }
-      await mendAll('strictly');
+      const found = await foundWith(batch);
       expect({ codes: codesOf(found), found }).toMatchObject({
         codes: [...new Set([...codesIn(batch), ...anyway()])].toSorted(),
       });
@@ -121,6 +107,36 @@ export function faultTests(faults: readonly MadeFault[], anyway: () => readonly 
       for (const { says } of batch) if (says) expect(told).toMatch(says);
       for (const { kw } of found) expect(kw.remedy).not.toBe('');
     });
+  }
+}
+
+/** What is found while some faults are there. */
+async function foundWith(batch: readonly MadeFault[]): Promise<Finding[]> {
+  const makes = await Promise.all(
+    batch.map(async ({ make, on = 'ca1' }, index) => ({
+      ...{ host: on, folder: String(index) },
+      text: typeof make === 'string' ? make : await make(),
+    })),
+  );
+  const mends = batch.map(({ mend, on = 'ca1', mendOn = on }, index) => ({
+    ...{ host: mendOn, folder: String(index), text: mend },
+  }));
+  let found: Finding[];
+  try {
+    await everywhere(makes);
+    found = await findings('ca1', ['--deadline', `health=${patienceOf(batch)}`]);
+  } catch (error) {
+    await everywhere(mends.toReversed(), 'somehow');
+    throw error;
+  }
+  await everywhere(mends.toReversed());
+  return found;
+}
+
+async function everywhere(parts: readonly Part[], way: 'strictly' | 'somehow' = 'strictly'): Promise<void> {
+  for (const host of HOSTS) {
+    const here = parts.filter((part) => part.host === host);
+    if (here.length > 0) await run(host, here, way);
   }
 }
 

@@ -210,9 +210,10 @@ export const ROLE_FAULTS: readonly MadeFault[] = [
   },
   { codes: 'role-differs', ...lost('$ROLE', 'ipaConfigString', 'enabledService') },
   { codes: 'renewal-master', ...lost('$ROLE', 'ipaConfigString', 'caRenewalMaster') },
-  { codes: 'crl-generator', ...lost('$ROLE', 'ipaConfigString', 'crlGenerator') },
+  { codes: 'crl-generator', place: 'crl', ...lost('$ROLE', 'ipaConfigString', 'crlGenerator') },
   {
     codes: 'crl-generation-differs',
+    place: 'crl',
     ...setting('s/^ca.crl.MasterCRL.enableCRLUpdates=.*/ca.crl.MasterCRL.enableCRLUpdates=false/'),
   },
   {

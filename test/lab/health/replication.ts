@@ -1,5 +1,5 @@
 /** Faults of replication, between ca1 and ca2, made on either. */
-import type { MadeFault } from './fault.ts';
+import { type MadeFault, script } from './fault.ts';
 
 const SUFFIX = 'dc=example,dc=test';
 /** Changes the agreement of the host with the other one. */
@@ -14,6 +14,14 @@ END
 }
 
 const set = (name: string, value: string) => `replace: ${name}\n${name}: ${value}`;
+/** Entries in conflict, as 389-ds shows them to those who ask for subentries. */
+const CONFLICT = '(&(objectClass=ldapSubEntry)(nsds5ReplConflict=*))';
+
+/** A change that is to be sent. */
+function describe(words: string): string {
+  return `ldap <<END\ndn: $S\nchangetype: modify\nreplace: description\ndescription: ${words}\nEND`;
+}
+
 const REPAIR = 'capstan topology add ca1 ca2 --output json >/dev/null';
 
 export const REPLICATION_FAULTS: readonly MadeFault[] = [
@@ -29,12 +37,7 @@ export const REPLICATION_FAULTS: readonly MadeFault[] = [
     says: /from ca1.example.test to ca2.example.test/,
     make: `${agreement(`${set('nsds5ReplicaEnabled', 'off')}\n-\n${set('nsDS5ReplicaBindDN', 'cn=nobody,cn=config')}`)}
 ${agreement(set('nsds5ReplicaEnabled', 'on'))}
-ldap <<END
-dn: $S
-changetype: modify
-replace: description
-description: there is something to send
-END
+${describe('there is something to send')}
 sleep 4`,
     mend: REPAIR,
   },
@@ -97,5 +100,48 @@ END`,
     on: 'ca2',
     make: 'systemctl stop dirsrv@EXAMPLE-TEST',
     mend: 'systemctl start dirsrv@EXAMPLE-TEST',
+  },
+  {
+    // The feed has no time to send at. What is changed counts as late after a minute.
+    codes: 'feed-behind',
+    alone: true,
+    says: /\d+ s behind/,
+    make: `${agreement(set('nsds5ReplicaUpdateSchedule', '0000-0001 0'))}
+${describe('later')}
+sleep 63`,
+    mend: `${agreement('delete: nsds5ReplicaUpdateSchedule')}
+${describe('sent')}`,
+  },
+  {
+    // Its data come from a copy that knows nothing of replication.
+    codes: 'feed-uninitialised',
+    alone: true,
+    on: 'ca2',
+    make: `systemctl stop dirsrv@EXAMPLE-TEST
+dsctl EXAMPLE-TEST db2ldif userroot /var/lib/dirsrv/slapd-EXAMPLE-TEST/ldif/copy.ldif >/dev/null
+dsctl EXAMPLE-TEST ldif2db userroot /var/lib/dirsrv/slapd-EXAMPLE-TEST/ldif/copy.ldif >/dev/null
+systemctl start dirsrv@EXAMPLE-TEST; sleep 2`,
+    mendOn: 'ca1',
+    mend: `${agreement(set('nsds5BeginReplicaRefresh', 'start'))}
+for i in $(seq 60); do sleep 1; value "$AG" nsds5BeginReplicaRefresh | grep -q . || break; done
+${REPAIR}`,
+  },
+  {
+    // Both servers make the same entry while they do not hear of each other.
+    codes: 'replication-conflict',
+    alone: true,
+    async make() {
+      const [off, on] = ['off', 'on'].map((state) => agreement(set('nsds5ReplicaEnabled', state)));
+      const hosts = ['ca1', 'ca2'];
+      for (const host of hosts) await script(host, off ?? '');
+      for (const host of hosts)
+        await script(
+          host,
+          'printf "dn: cn=twin,$S\nobjectClass: nsContainer\ncn: twin\n" | ldapadd $L >/dev/null',
+        );
+      for (const host of hosts) await script(host, on ?? '');
+      return `for i in $(seq 30); do entry $S "${CONFLICT}" 1.1 | grep -q ^dn: && break; sleep 1; done`;
+    },
+    mend: `entry $S "(|(cn=twin)${CONFLICT})" 1.1 | sed -n 's/^dn: //p' | ldapdelete $L; sleep 3`,
   },
 ];
