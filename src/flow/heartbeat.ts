@@ -133,9 +133,7 @@ ProtectControlGroups=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes
 LockPersonality=yes
-UMask=0077
-Nice=10
-IOSchedulingClass=idle`;
+UMask=0077`;
 
 function serviceText(file: string): string {
   return `# Written by Capstan; see "capstan heartbeat --help".
