@@ -118,25 +118,11 @@ const AGAIN = 'capstan restart --output json >/dev/null';
 /** These need Dogtag or a directory to be started anew, which takes half a minute. */
 export const RESTART_FAULTS: readonly MadeFault[] = [
   {
-    // The CA notices a changed profile by itself.
+    // The CA notices by itself that a profile is gone, and that it is back.
     codes: 'ca-profiles',
     alone: true,
-    make: `D=cn=caServerCert,ou=certificateProfiles,ou=ca,o=ipaca; entry $D -s base certProfileConfig | grep ^certProfileConfig > $K/profile
-sed 's/.*:: //' $K/profile | base64 -d | sed 's/^enable=true/enable=false/' | base64 -w0 > $K/other
-ldap <<END
-dn: $D
-changetype: modify
-replace: certProfileConfig
-certProfileConfig:: $(cat $K/other)
-END
-sleep 3`,
-    mend: `ldap <<END
-dn: cn=caServerCert,ou=certificateProfiles,ou=ca,o=ipaca
-changetype: modify
-replace: certProfileConfig
-$(cat $K/profile)
-END
-sleep 3`,
+    make: `D=cn=caServerCert,ou=certificateProfiles,ou=ca,o=ipaca; entry $D -s base > $K/profile; ldapdelete $L $D; sleep 3`,
+    mend: 'ldapadd $L < $K/profile >/dev/null; sleep 3',
   },
   {
     codes: 'service-stopped',
