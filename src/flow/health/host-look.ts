@@ -94,14 +94,18 @@ export async function fileStates(host: Host, site: Site, hasCa: boolean): Promis
   ];
   const there = new Set(await presentPaths(wanted.map(({ path }) => path)));
   const names = await ownerNames(host, [PKI_USER, directoryUser]);
-  return Promise.all(
+  const found = await Promise.all(
     wanted
       .filter(({ path }) => there.has(path))
       .map(async (one) => {
-        const { mode, uid } = await stat(one.path);
-        return { ...one, mode: mode & 0o7777, owner: names.get(uid) ?? String(uid) };
+        // certmonger replaces its files whenever it likes.
+        const facts = await stat(one.path).catch(() => undefined);
+        return (
+          facts && { ...one, mode: facts.mode & 0o7777, owner: names.get(facts.uid) ?? String(facts.uid) }
+        );
       }),
   );
+  return found.filter((one) => one !== undefined);
 }
 
 async function filesIn(folder: string): Promise<string[]> {
