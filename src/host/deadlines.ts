@@ -54,6 +54,8 @@ export const DEADLINES = {
   renewal: { seconds: 300, what: 'certmonger, until it has a renewed certificate' },
   // 0.3 s. Network HSMs answer within seconds; one that fails over to another needs tens of them.
   token: { seconds: 60, what: 'one call into the PKCS#11 library of the token' },
+  // 12.6 s for 8192 bits with SoftHSM, which is a matter of luck; a small HSM takes many times that.
+  keygen: { seconds: 1800, what: 'the making of the key of an offline root on its token' },
   // 1.2 s for the slowest of them. All are made at the same time.
   health: { seconds: 15, what: 'one of the looks of "capstan health"' },
 } as const satisfies Readonly<Record<string, Deadline>>;

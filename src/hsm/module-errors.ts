@@ -46,11 +46,11 @@ export function endedError(place: ModulePlace, code: number | null, signal: stri
 }
 
 /** The error of a library that did not come back in time and was ended. */
-export function hangsError(place: ModulePlace, seconds: number): CapstanError {
+export function hangsError(place: ModulePlace, seconds: number, deadline: 'token' | 'keygen'): CapstanError {
   return failure(
     'module-hangs',
     `The PKCS#11 library ${place.libraryPath} did not return within ${seconds} s${inFunction(place)}${asUser(place)} and was ended.${printed(place)}`,
-    `Check that the HSM can be reached from this host. If it only is slow: ${longerHint('token')}.`,
+    `Check that the HSM can be reached from this host. If it only is slow: ${longerHint(deadline)}.`,
   );
 }
 

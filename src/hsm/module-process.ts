@@ -82,7 +82,7 @@ export function startModuleProcess(host: Host, request: ModuleRequest): ModulePr
     lastWords: undefined,
   };
   const outputRead = keepOutput(host, child, place);
-  return conversation(host, child, place, host.deadlines.token, outputRead);
+  return conversation(host, child, place, outputRead);
 }
 
 /** Sends what the library prints to the log, and remembers its last line. */
@@ -149,7 +149,6 @@ function conversation(
   host: Host,
   child: ChildProcess,
   place: ModulePlace,
-  seconds: number,
   outputRead: Promise<unknown>,
 ): ModuleProcess {
   let pending: Pending | undefined;
@@ -182,7 +181,9 @@ function conversation(
       if (over) throw over();
       asked += 1;
       const number = asked;
-      const timer = startTimer(() => finish(() => hangsError(place, seconds)), seconds * 1000);
+      const deadline = call === 'generate' ? 'keygen' : 'token';
+      const seconds = host.deadlines[deadline];
+      const timer = startTimer(() => finish(() => hangsError(place, seconds, deadline)), seconds * 1000);
       const told = host.waiting(`the PKCS#11 library ${place.libraryPath} (${call})`, seconds);
       try {
         return await new Promise((resolve, reject) => {
