@@ -20,7 +20,6 @@ import { readClock } from '../host/clock.ts';
 import { addressesOf, freeBytes, memoryBytes, ownAddresses, portsInUse } from '../host/facts.ts';
 import { absentPaths, pathExists, presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { platform } from '../host/platform.ts';
 import { type Inspection, inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
 import { kraPackageCheck, wrapsByOaep } from './key-recovery.ts';
@@ -157,12 +156,7 @@ async function checkPrograms(host: Host): Promise<undefined> {
     });
     if (exitCode !== 0) missing.push(program);
   }
-  missing.push(
-    ...(await absentPaths([
-      '/usr/share/pki/ca',
-      `${platform().certmongerHelpers}/dogtag-ipa-renew-agent-submit`,
-    ])),
-  );
+  missing.push(...(await absentPaths(['/usr/share/pki/ca'])));
   if (missing.length > 0) {
     throw refusal(
       'programs-missing',

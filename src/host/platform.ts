@@ -7,8 +7,6 @@ export interface Platform {
   dogtagRegistry: string;
   /** Where pkispawn writes the environment file of an instance. */
   instanceEnvironment: string;
-  /** certmonger's own CA helpers. */
-  certmongerHelpers: string;
 }
 
 const PLATFORMS: Readonly<Record<Platform['family'], Platform>> = {
@@ -16,13 +14,11 @@ const PLATFORMS: Readonly<Record<Platform['family'], Platform>> = {
     family: 'debian',
     dogtagRegistry: '/etc/dogtag',
     instanceEnvironment: '/etc/default',
-    certmongerHelpers: '/usr/lib/certmonger',
   },
   redhat: {
     family: 'redhat',
     dogtagRegistry: '/etc/sysconfig/pki',
     instanceEnvironment: '/etc/sysconfig',
-    certmongerHelpers: '/usr/libexec/certmonger',
   },
 };
 

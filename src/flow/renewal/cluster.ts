@@ -3,15 +3,20 @@ import { X509Certificate } from 'node:crypto';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { recordedServers, type ServerEntry } from '../../directory/masters.ts';
 import { publishedRenewal } from '../../directory/renewals.ts';
-import { CA_CERTIFICATES, type SystemCertificate } from '../../dogtag/certificates.ts';
+import {
+  CA_CERTIFICATES,
+  KRA_CERTIFICATES,
+  SYSTEM_CERTIFICATES,
+  type SystemCertificate,
+} from '../../dogtag/certificates.ts';
 import { isRenewalOf } from '../../dogtag/renewed.ts';
 import type { Host } from '../../host/host.ts';
 import { caOf } from '../roles.ts';
 import { directoryOf, type Site } from '../site.ts';
 
-/** The system certificates that a server has. */
-export function systemCertificates(): readonly SystemCertificate[] {
-  return CA_CERTIFICATES;
+/** The system certificates that a server with a CA has. @param withKra whether those of a KRA are among them */
+export function systemCertificates(withKra = true): readonly SystemCertificate[] {
+  return withKra ? SYSTEM_CERTIFICATES : CA_CERTIFICATES;
 }
 
 /** Who renews a certificate, as this host sees it. */
@@ -52,18 +57,28 @@ export async function standingOf(
 /** The part of it that the record of the servers decides. */
 export function dutyOf(
   hostname: string,
-  { token }: Pick<SystemCertificate, 'token'>,
+  certificate: Pick<SystemCertificate, 'id' | 'token'>,
   servers: readonly ServerEntry[],
 ): Omit<Standing, 'published'> {
-  const master = servers.find((server) => caOf(server)?.renewalMaster);
+  const master = renewerOf(certificate, servers);
   const here = servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
-  const isMaster = master !== undefined && master === here;
   const serial = caOf(master)?.tokenSerial;
   return {
-    renewsHere: token === 'internal' || isMaster,
+    renewsHere: certificate.token === 'internal' || (master !== undefined && master === here),
     master: master?.hostname,
     sharesToken: serial !== undefined && serial === caOf(here)?.tokenSerial,
   };
+}
+
+/** The renewal master; of what it has not, because the KRAs are elsewhere, the first server that has it. */
+function renewerOf(
+  { id }: Pick<SystemCertificate, 'id'>,
+  servers: readonly ServerEntry[],
+): ServerEntry | undefined {
+  const master = servers.find((server) => caOf(server)?.renewalMaster);
+  if (!KRA_CERTIFICATES.some((one) => one.id === id)) return master;
+  const kras = servers.filter(({ roles }) => roles.some(({ name, enabled }) => name === 'KRA' && enabled));
+  return kras.find((server) => server === master) ?? kras[0];
 }
 
 /** Whether a certificate is a later one for the same name and key. */

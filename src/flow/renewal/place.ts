@@ -8,7 +8,7 @@ import { refreshConfigurations, refreshInternalToken } from '../../dogtag/renewe
 import { isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { requireHsm, restoreCa } from '../recovery.ts';
-import { directoryOf, type Site } from '../site.ts';
+import { directoryOf, installedServer, type Site } from '../site.ts';
 import { refreshAuthority, refreshCaTrust } from './authority.ts';
 import { standingOf } from './cluster.ts';
 import { placedCertificates, recordPlaced } from './record.ts';
@@ -35,6 +35,7 @@ export async function placeCertificates(
   renewed: readonly Renewed[],
   line: (text: string) => void,
 ): Promise<void> {
+  const { hasKra } = await installedServer();
   await requireHsm(host, site, line);
   line("Stopping Dogtag's Tomcat");
   await stopInstance(host, INSTANCE);
@@ -46,7 +47,7 @@ export async function placeCertificates(
     host.log.write(`The certificates could not be put in place: ${sentenceOf(error)}`);
     failed = error;
   }
-  for (const deed of await restoreCa(host, site, line)) line(deed);
+  for (const deed of await restoreCa(host, site, line, hasKra)) line(deed);
   if (failed) throw failed;
   await announce(host, site, renewed);
   const now = new Date().toISOString();

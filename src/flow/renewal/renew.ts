@@ -16,7 +16,7 @@ import { isUnfinished } from '../../plan/journal.ts';
 import { runChecks } from '../../plan/run.ts';
 import type { Check, Listener } from '../../plan/step.ts';
 import { requireHsm, serverProblems } from '../recovery.ts';
-import { installedServer, type Report, type Site, tellingJournal } from '../site.ts';
+import { type InstalledServer, installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
 import { keepRenewals, sameSerial, takeOver } from './keeper.ts';
@@ -49,9 +49,9 @@ export async function renewCertificates(
   host: Host,
   { nickname, force, listen }: RenewalWish,
 ): Promise<Report> {
-  const site = await requireServer();
+  const { site, hasKra } = await requireServer();
   const own = ownCertificates(host, site).filter(({ name }) => nickname === undefined || name === nickname);
-  const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname);
+  const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname, hasKra);
   await runChecks(looks(host, site), listen);
   const candidates = await chosen(host, site, wanted, nickname !== undefined, force);
   const forced = force ? own : [];
@@ -78,7 +78,7 @@ function tell(listen: Listener, id: string): (line: string) => void {
   return (line) => listen({ type: 'step-line', id, line });
 }
 
-async function requireServer(): Promise<Site> {
+async function requireServer(): Promise<InstalledServer> {
   const server = await installedServer();
   const journal = tellingJournal(server);
   if (isUnfinished(journal)) {
@@ -89,12 +89,12 @@ async function requireServer(): Promise<Site> {
       `Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`,
     );
   }
-  if (server.hasCa) return server.site;
+  if (server.hasCa) return server;
   throw refusal('no-ca', `${server.site.hostname} has no CA, and no certificates to renew.`);
 }
 
-function wantedCertificates(nickname: string | undefined): readonly SystemCertificate[] {
-  const all = systemCertificates();
+function wantedCertificates(nickname: string | undefined, hasKra: boolean): readonly SystemCertificate[] {
+  const all = systemCertificates(hasKra);
   if (nickname === undefined) return all;
   const found = all.filter(({ id, nickname: name }) => id === nickname || name === nickname);
   if (found.length > 0) return found;

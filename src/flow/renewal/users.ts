@@ -3,13 +3,13 @@ import { X509Certificate } from 'node:crypto';
 import type { Directory, Entry } from '../../directory/client.ts';
 import { certificateMark } from '../../dogtag/own-agent.ts';
 import { isRenewalOf } from '../../dogtag/renewed.ts';
-import { PEOPLE_DN } from '../../dogtag/security-domain.ts';
+import { KRA_PEOPLE_DN, PEOPLE_DN } from '../../dogtag/security-domain.ts';
 
 const CERTIFICATE = 'userCertificate';
 const MARK = 'description';
 
 /** Where Dogtag's users are, those of the KRA among them. */
-const PEOPLE = [PEOPLE_DN, 'ou=people,o=kra,o=ipaca'];
+const PEOPLE = [PEOPLE_DN, KRA_PEOPLE_DN];
 
 /**
  * Adds renewed certificates to the users that come by the old ones, in the certificate and in the mark by which Dogtag finds

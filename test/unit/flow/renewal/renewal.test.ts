@@ -20,28 +20,55 @@ const CLUSTER = [
   server('ca2.example.test'),
   server('ca3.example.test', { tokenSerial: 'cd02' }),
 ];
-const HSM = { token: 'hsm' } as const;
+const OCSP = { id: 'capstan-ca-ocsp-signing', token: 'hsm' } as const;
+const TLS = { id: 'capstan-tls-server', token: 'internal' } as const;
+const TRANSPORT = { id: 'capstan-kra-transport', token: 'hsm' } as const;
 
 describe('who renews', () => {
   test('what all share is one server, and each its own', () => {
-    const duty = (hostname: string, token: 'hsm' | 'internal') => dutyOf(hostname, { token }, CLUSTER);
-    expect(duty('ca1.example.test', 'hsm').renewsHere).toBe(true);
-    expect(duty('CA1.EXAMPLE.TEST', 'hsm').renewsHere).toBe(true);
-    expect(duty('ca2.example.test', 'hsm')).toEqual({
+    const duty = (hostname: string, certificate: typeof OCSP | typeof TLS) =>
+      dutyOf(hostname, certificate, CLUSTER);
+    expect(duty('ca1.example.test', OCSP).renewsHere).toBe(true);
+    expect(duty('CA1.EXAMPLE.TEST', OCSP).renewsHere).toBe(true);
+    expect(duty('ca2.example.test', OCSP)).toEqual({
       ...{ renewsHere: false, master: 'ca1.example.test', sharesToken: true },
     });
-    expect(duty('ca2.example.test', 'internal').renewsHere).toBe(true);
+    expect(duty('ca2.example.test', TLS).renewsHere).toBe(true);
   });
 
   test('a copy of the token is told by its serial number', () => {
-    expect(dutyOf('ca3.example.test', HSM, CLUSTER).sharesToken).toBe(false);
+    expect(dutyOf('ca3.example.test', OCSP, CLUSTER).sharesToken).toBe(false);
   });
 
   test('is nobody where nobody is recorded', () => {
-    expect(dutyOf('ca2.example.test', HSM, [server('ca2.example.test')])).toEqual({
+    expect(dutyOf('ca2.example.test', OCSP, [server('ca2.example.test')])).toEqual({
       ...{ renewsHere: false, master: undefined, sharesToken: false },
     });
-    expect(dutyOf('ca9.example.test', HSM, CLUSTER).renewsHere).toBe(false);
+    expect(dutyOf('ca9.example.test', OCSP, CLUSTER).renewsHere).toBe(false);
+  });
+});
+
+describe('who renews what KRAs share', () => {
+  const withKra = (entry: ServerEntry): ServerEntry => ({
+    ...entry,
+    roles: [
+      ...entry.roles,
+      { name: 'KRA', enabled: true, renewalMaster: false, crlGenerator: false, tokenSerial: 'ab01' },
+    ],
+  });
+  const [first, second, third] = CLUSTER as [ServerEntry, ServerEntry, ServerEntry];
+
+  test('is the renewal master where it has a KRA', () => {
+    const servers = [withKra(first), withKra(second), third];
+    expect(dutyOf('ca1.example.test', TRANSPORT, servers).renewsHere).toBe(true);
+    expect(dutyOf('ca2.example.test', TRANSPORT, servers).renewsHere).toBe(false);
+  });
+
+  test('is the first server that has one where it has none', () => {
+    const servers = [first, withKra(second), withKra(third)];
+    expect(dutyOf('ca2.example.test', TRANSPORT, servers)).toMatchObject({ renewsHere: true });
+    expect(dutyOf('ca3.example.test', TRANSPORT, servers)).toMatchObject({ master: 'ca2.example.test' });
+    expect(dutyOf('ca2.example.test', OCSP, servers).renewsHere).toBe(false);
   });
 });
 
