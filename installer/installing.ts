@@ -1,14 +1,15 @@
 /** What the installing commands share: who is asked, where secrets come from, and which way a run goes. */
 import { hostname as systemName } from 'node:os';
+import type { Command } from 'commander';
 import type { FlowOptions } from '../src/flow/installation.ts';
 import type { FlowName, Installed, Report } from '../src/flow/site.ts';
 import type { Host } from '../src/host/host.ts';
 import type { Secret } from '../src/secret/secret.ts';
 import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../src/secret/sources.ts';
-import type { OutputValues } from './options/output.ts';
+import { type OutputValues, outputOptions, wayOptions } from './options/output.ts';
 import { type TokenValues, tokenSecret } from './options/token.ts';
 import { type Asker, canAsk, openAsker } from './prompt.ts';
-import type { Session } from './session.ts';
+import { logFileOf, runSession, type Session } from './session.ts';
 import { chooseWay, decide, type WayValues } from './unfinished.ts';
 
 /** What every installing command is given. */
@@ -32,8 +33,36 @@ export interface Ways<Values extends InstallingValues> {
   manager?(circumstances: Circumstances<Values>): Promise<Secret | undefined>;
 }
 
+/** The options of a command for a server that has its directory: the password of its Directory Manager. */
+export function managerOptions(command: Command): Command {
+  return command
+    .optionsGroup('Directory:')
+    .option('-p, --ds-password <password>', 'password of the Directory Manager (better: the next option)')
+    .option('--ds-password-file <file>', 'file that holds it; - reads standard input')
+    .option('--allow-exposed-password-files', 'accept password files that other users can read');
+}
+
+/** Makes a command an installing one: how its runs are shown, what becomes of one that stopped, its help and its work. */
+export function installing<Values extends InstallingValues>(
+  command: Command,
+  flow: FlowName,
+  helpTail: string,
+  ways: Ways<Values>,
+): Command {
+  outputOptions(command, logFileOf(flow));
+  wayOptions(command);
+  return command
+    .optionsGroup('Options:')
+    .addHelpText('after', helpTail)
+    .action(async (values: Values) => {
+      process.exitCode = await runSession(flow, values, (session) =>
+        runInstalling(flow, values, session, ways),
+      );
+    });
+}
+
 /** Runs an installing command: from the beginning, on from where an earlier run stopped, or back. */
-export async function runInstalling<Values extends InstallingValues>(
+async function runInstalling<Values extends InstallingValues>(
   flow: FlowName,
   values: Values,
   session: Session,

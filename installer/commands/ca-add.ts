@@ -1,12 +1,11 @@
 import { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import type { ReplicaRequest, ReplicaSite } from '../../src/flow/replica.ts';
-import { type Circumstances, runInstalling } from '../installing.ts';
+import { type Circumstances, installing, managerOptions, type Ways } from '../installing.ts';
 import { givenManager, type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
 import { joinOptions } from '../options/join.ts';
-import { outputOptions, wayOptions } from '../options/output.ts';
 import { tokenOptions } from '../options/token.ts';
-import { logFileOf, runSession, type Session } from '../session.ts';
+import { logFileOf } from '../session.ts';
 
 const NAME = 'ca-add';
 
@@ -33,38 +32,25 @@ Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 int
 export function command(): Command {
   const add = new Command(NAME).description(DESCRIPTION);
   joinOptions(add);
-  add
-    .optionsGroup('Directory:')
-    .option('-p, --ds-password <password>', 'password of the Directory Manager (better: the next option)')
-    .option('--ds-password-file <file>', 'file that holds it; - reads standard input')
-    .option('--allow-exposed-password-files', 'accept password files that other users can read');
+  managerOptions(add);
   tokenOptions(add);
-  outputOptions(add, logFileOf(NAME));
-  wayOptions(add);
-  return add
-    .optionsGroup('Options:')
-    .addHelpText('after', HELP_TAIL)
-    .action(async (values: JoiningValues) => {
-      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
-    });
+  return installing(add, NAME, HELP_TAIL, WAYS);
 }
 
-async function run(values: JoiningValues, session: Session): Promise<undefined> {
-  return runInstalling(NAME, values, session, {
-    manager: givenManager,
-    async begin(circumstances, options) {
-      const { install } = await import('../../src/flow/installation.ts');
-      const { caAdd } = await import('../../src/flow/ca-add.ts');
-      return install(circumstances.host, caAdd, await readRequest(circumstances), options);
-    },
-    async resume(circumstances, { journal, site }, options) {
-      const { resume } = await import('../../src/flow/installation.ts');
-      const { caAdd } = await import('../../src/flow/ca-add.ts');
-      const request = await readResumedRequest(circumstances, site as ReplicaSite, journal, {});
-      return resume(circumstances.host, caAdd, request, journal, options);
-    },
-  });
-}
+const WAYS: Ways<JoiningValues> = {
+  manager: givenManager,
+  async begin(circumstances, options) {
+    const { install } = await import('../../src/flow/installation.ts');
+    const { caAdd } = await import('../../src/flow/ca-add.ts');
+    return install(circumstances.host, caAdd, await readRequest(circumstances), options);
+  },
+  async resume(circumstances, { journal, site }, options) {
+    const { resume } = await import('../../src/flow/installation.ts');
+    const { caAdd } = await import('../../src/flow/ca-add.ts');
+    const request = await readResumedRequest(circumstances, site as ReplicaSite, journal, {});
+    return resume(circumstances.host, caAdd, request, journal, options);
+  },
+};
 
 /** The server on this host knows whom it joined, and has the CA certificate that it trusts. */
 async function readRequest(circumstances: Circumstances<JoiningValues>): Promise<ReplicaRequest> {

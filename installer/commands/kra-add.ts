@@ -4,11 +4,17 @@ import type { KraRequest } from '../../src/flow/kra.ts';
 import type { Site, TokenChoice } from '../../src/flow/site.ts';
 import { quoted } from '../../src/names/quoted.ts';
 import { collectSecrets } from '../../src/secret/sources.ts';
-import { type Circumstances, type InstallingValues, placesOf, runInstalling } from '../installing.ts';
-import { outputOptions, wayOptions } from '../options/output.ts';
+import {
+  type Circumstances,
+  type InstallingValues,
+  installing,
+  managerOptions,
+  placesOf,
+  type Ways,
+} from '../installing.ts';
 import { dsSecret, type SiteValues } from '../options/site.ts';
 import { givenLibraryPath, tokenOptions, tokenSecret } from '../options/token.ts';
-import { logFileOf, runSession, type Session } from '../session.ts';
+import { logFileOf } from '../session.ts';
 
 const NAME = 'kra-add';
 
@@ -41,38 +47,25 @@ interface Values extends InstallingValues, Pick<SiteValues, 'dsPassword' | 'dsPa
 /** The command `capstan kra-add`. */
 export function command(): Command {
   const add = new Command(NAME).description(DESCRIPTION);
-  add
-    .optionsGroup('Directory:')
-    .option('-p, --ds-password <password>', 'password of the Directory Manager (better: the next option)')
-    .option('--ds-password-file <file>', 'file that holds it; - reads standard input')
-    .option('--allow-exposed-password-files', 'accept password files that other users can read');
+  managerOptions(add);
   tokenOptions(add);
-  outputOptions(add, logFileOf(NAME));
-  wayOptions(add);
-  return add
-    .optionsGroup('Options:')
-    .addHelpText('after', HELP_TAIL)
-    .action(async (values: Values) => {
-      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
-    });
+  return installing(add, NAME, HELP_TAIL, WAYS);
 }
 
-async function run(values: Values, session: Session): Promise<undefined> {
-  return runInstalling(NAME, values, session, {
-    async begin(circumstances, options) {
-      const { install } = await import('../../src/flow/installation.ts');
-      const { kraAdd } = await import('../../src/flow/kra.ts');
-      return install(circumstances.host, kraAdd, await readRequest(circumstances), options);
-    },
-    async resume(circumstances, { journal, site }, options) {
-      const { resume } = await import('../../src/flow/installation.ts');
-      const { kraAdd } = await import('../../src/flow/kra.ts');
-      requireToken(site.token, values);
-      const request = { ...site, secrets: await readSecrets(circumstances) };
-      return resume(circumstances.host, kraAdd, request, journal, options);
-    },
-  });
-}
+const WAYS: Ways<Values> = {
+  async begin(circumstances, options) {
+    const { install } = await import('../../src/flow/installation.ts');
+    const { kraAdd } = await import('../../src/flow/kra.ts');
+    return install(circumstances.host, kraAdd, await readRequest(circumstances), options);
+  },
+  async resume(circumstances, { journal, site }, options) {
+    const { resume } = await import('../../src/flow/installation.ts');
+    const { kraAdd } = await import('../../src/flow/kra.ts');
+    requireToken(site.token, circumstances.values);
+    const request = { ...site, secrets: await readSecrets(circumstances) };
+    return resume(circumstances.host, kraAdd, request, journal, options);
+  },
+};
 
 /** The server on this host, its token as it is recorded, and the KRA that is to be cloned, if there is one. */
 async function readRequest(circumstances: Circumstances<Values>): Promise<KraRequest> {

@@ -2,13 +2,12 @@ import { Command } from 'commander';
 import { refusal } from '../../src/errors.ts';
 import type { ReplicaRequest, ReplicaSite } from '../../src/flow/replica.ts';
 import { parseHostname } from '../../src/names/domain.ts';
-import { type Circumstances, fullHostName, runInstalling } from '../installing.ts';
+import { type Circumstances, fullHostName, installing, type Ways } from '../installing.ts';
 import { givenManager, type JoiningValues, readClusterRequest, readResumedRequest } from '../joining.ts';
 import { readField } from '../options/field.ts';
 import { joinOptions } from '../options/join.ts';
-import { outputOptions, wayOptions } from '../options/output.ts';
 import { tokenOptions } from '../options/token.ts';
-import { logFileOf, runSession, type Session } from '../session.ts';
+import { logFileOf } from '../session.ts';
 
 const NAME = 'replica-install';
 
@@ -72,16 +71,9 @@ export function command(): Command {
     .option('--setup-kra', 'with a KRA, which archives private keys: a clone where the cluster has one')
     .option('--allow-exposed-password-files', 'accept password files that other users can read');
   tokenOptions(install);
-  outputOptions(install, logFileOf(NAME));
-  wayOptions(install);
   refuseBoth(install, 'setup-ca', 'no-setup-ca');
   refuseBoth(install, 'setup-kra', 'no-setup-ca');
-  return install
-    .optionsGroup('Options:')
-    .addHelpText('after', HELP_TAIL)
-    .action(async (values: Values) => {
-      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
-    });
+  return installing(install, NAME, HELP_TAIL, WAYS);
 }
 
 /** Of two options for one setting the first would be dropped without a word. */
@@ -96,23 +88,22 @@ function refuseBoth(install: Command, ...names: string[]): void {
   }
 }
 
-async function run(values: Values, session: Session): Promise<undefined> {
-  return runInstalling(NAME, values, session, {
-    manager: givenManager,
-    async begin(circumstances, options) {
-      const { install } = await import('../../src/flow/installation.ts');
-      const { replicaInstall } = await import('../../src/flow/replica.ts');
-      return install(circumstances.host, replicaInstall, await readRequest(circumstances), options);
-    },
-    async resume(circumstances, { journal, site }, options) {
-      const { resume } = await import('../../src/flow/installation.ts');
-      const { replicaInstall } = await import('../../src/flow/replica.ts');
-      const begun = { hostname: values.hostname, setupCa: values.setupCa, setupKra: values.setupKra };
-      const request = await readResumedRequest(circumstances, site as ReplicaSite, journal, begun);
-      return resume(circumstances.host, replicaInstall, request, journal, options);
-    },
-  });
-}
+const WAYS: Ways<Values> = {
+  manager: givenManager,
+  async begin(circumstances, options) {
+    const { install } = await import('../../src/flow/installation.ts');
+    const { replicaInstall } = await import('../../src/flow/replica.ts');
+    return install(circumstances.host, replicaInstall, await readRequest(circumstances), options);
+  },
+  async resume(circumstances, { journal, site }, options) {
+    const { resume } = await import('../../src/flow/installation.ts');
+    const { replicaInstall } = await import('../../src/flow/replica.ts');
+    const { hostname, setupCa, setupKra } = circumstances.values;
+    const begun = { hostname, setupCa, setupKra };
+    const request = await readResumedRequest(circumstances, site as ReplicaSite, journal, begun);
+    return resume(circumstances.host, replicaInstall, request, journal, options);
+  },
+};
 
 async function readRequest(circumstances: Circumstances<Values>): Promise<ReplicaRequest> {
   const { values, host, asker } = circumstances;

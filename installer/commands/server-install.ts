@@ -5,10 +5,10 @@ import {
   type Circumstances,
   fullHostName,
   type InstallingValues,
+  installing,
   placesOf,
-  runInstalling,
+  type Ways,
 } from '../installing.ts';
-import { outputOptions, wayOptions } from '../options/output.ts';
 import {
   adminOptions,
   adminSecret,
@@ -20,7 +20,7 @@ import {
 import { readSubjects, type SubjectValues, subjectOptions } from '../options/subject.ts';
 import { together } from '../options/together.ts';
 import { readToken, tokenOptions, tokenSecret } from '../options/token.ts';
-import { logFileOf, runSession, type Session } from '../session.ts';
+import { logFileOf } from '../session.ts';
 import { requireSame } from '../unfinished.ts';
 
 const NAME = 'server-install';
@@ -85,32 +85,24 @@ export function command(): Command {
     .optionsGroup('Key recovery:')
     .option('--setup-kra', 'with a KRA, which archives private keys; "capstan kra-add" does it later');
   subjectOptions(install);
-  outputOptions(install, logFileOf(NAME));
-  wayOptions(install);
-  return install
-    .optionsGroup('Options:')
-    .addHelpText('after', HELP_TAIL)
-    .action(async (values: Values) => {
-      process.exitCode = await runSession(NAME, values, (session) => run(values, session));
-    });
+  return installing(install, NAME, HELP_TAIL, WAYS);
 }
 
-async function run(values: Values, session: Session): Promise<undefined> {
-  return runInstalling(NAME, values, session, {
-    async begin(circumstances, options) {
-      const { install } = await import('../../src/flow/installation.ts');
-      const { serverInstall } = await import('../../src/flow/server.ts');
-      return install(circumstances.host, serverInstall, await readRequest(circumstances, values), options);
-    },
-    async resume(circumstances, { journal, site }, options) {
-      const { resume } = await import('../../src/flow/installation.ts');
-      const { serverInstall } = await import('../../src/flow/server.ts');
-      const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values });
-      requireSame(site, request);
-      return resume(circumstances.host, serverInstall, request, journal, options);
-    },
-  });
-}
+const WAYS: Ways<Values> = {
+  async begin(circumstances, options) {
+    const { install } = await import('../../src/flow/installation.ts');
+    const { serverInstall } = await import('../../src/flow/server.ts');
+    return install(circumstances.host, serverInstall, await readRequest(circumstances), options);
+  },
+  async resume(circumstances, { journal, site }, options) {
+    const { resume } = await import('../../src/flow/installation.ts');
+    const { serverInstall } = await import('../../src/flow/server.ts');
+    const { values } = circumstances;
+    const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values });
+    requireSame(site, request);
+    return resume(circumstances.host, serverInstall, request, journal, options);
+  },
+};
 
 /** The options that an installation began with, where they are not given again. */
 function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Values {
@@ -129,7 +121,10 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
 }
 
 /** The request that options, files and answers make, judged as far as it can be without touching the host. */
-async function readRequest({ host, asker }: Circumstances<Values>, values: Values): Promise<ServerRequest> {
+async function readRequest(
+  { host, asker, values: given }: Circumstances<Values>,
+  values = given,
+): Promise<ServerRequest> {
   const parts = await together(
     {
       site: async () => {
