@@ -4,6 +4,7 @@ import { CA_TOKEN_TAGS } from '../../../src/dogtag/deployment.ts';
 import { dogtagProfile } from '../../../src/dogtag/version.ts';
 import { renderConfig } from '../../../src/host/configparser.ts';
 import { Secret } from '../../../src/secret/secret.ts';
+import { SUBSYSTEM } from './samples.ts';
 
 const DEBIAN_11 = dogtagProfile([10, 10, 2]);
 
@@ -14,19 +15,7 @@ function sample(changes: Partial<CaCloneDeployment> = {}): CaCloneDeployment {
     caSubject: 'CN=Certificate Authority,O=EXAMPLE.TEST',
     subjectBase: 'O=EXAMPLE.TEST',
     keySize: 3072,
-    token: {
-      label: 'softhsm_token',
-      libraryPath: '/usr/lib/softhsm/libsofthsm2.so',
-      moduleName: 'libsofthsm2',
-      pin: new Secret('pin-of-the-token', 'token password'),
-    },
-    directory: {
-      ldapsPort: 636,
-      caFile: '/etc/capstan/ca.crt',
-      password: new Secret('password-of-ds', 'directory password'),
-    },
-    clientDatabasePassword: new Secret('password-of-client', 'client database password'),
-    clientFolder: '/run/capstan/client',
+    ...SUBSYSTEM,
     master: 'ca1.example.test',
     member: { user: 'admin-ca2.example.test', password: new Secret('password-of-join', 'join secret') },
     chainFile: '/etc/capstan/ca.crt',

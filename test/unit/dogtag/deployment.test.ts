@@ -4,6 +4,7 @@ import { readTemplate } from '../../../src/dogtag/template.ts';
 import { dogtagProfile } from '../../../src/dogtag/version.ts';
 import { type ConfigEntry, renderConfig } from '../../../src/host/configparser.ts';
 import { Secret } from '../../../src/secret/secret.ts';
+import { SUBSYSTEM } from './samples.ts';
 
 const DEBIAN_11 = dogtagProfile([10, 10, 2]);
 
@@ -14,20 +15,8 @@ function sample(changes: Partial<CaDeployment> = {}): CaDeployment {
     caSubject: 'CN=Certificate Authority,O=EXAMPLE.TEST',
     subjectBase: 'O=EXAMPLE.TEST',
     keySize: 3072,
-    token: {
-      label: 'softhsm_token',
-      libraryPath: '/usr/lib/softhsm/libsofthsm2.so',
-      moduleName: 'libsofthsm2',
-      pin: new Secret('pin-of-the-token', 'token password'),
-    },
-    directory: {
-      ldapsPort: 636,
-      caFile: '/etc/dirsrv/slapd-EXAMPLE-TEST/ca.crt',
-      password: new Secret('password-of-ds', 'directory password'),
-    },
+    ...SUBSYSTEM,
     adminPassword: new Secret('password-of-admin', 'administrator password'),
-    clientDatabasePassword: new Secret('password-of-client', 'client database password'),
-    clientFolder: '/root/.dogtag/pki-tomcat',
     agentFile: '/root/ca-agent.p12',
     ...changes,
   };
@@ -90,7 +79,7 @@ describe('for Dogtag up to 11.2', () => {
         pki_ds_ldaps_port: '636',
       });
       expect(run?.sections.DEFAULT).toMatchObject({
-        pki_ds_secure_connection_ca_pem_file: '/etc/dirsrv/slapd-EXAMPLE-TEST/ca.crt',
+        pki_ds_secure_connection_ca_pem_file: '/etc/capstan/ca.crt',
       });
     }
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type KraDeployment, kraDeployment } from '../../../src/dogtag/kra-deployment.ts';
 import { dogtagProfile } from '../../../src/dogtag/version.ts';
 import { Secret } from '../../../src/secret/secret.ts';
+import { SUBSYSTEM } from './samples.ts';
 
 const DEBIAN_11 = dogtagProfile([10, 10, 2]);
 
@@ -10,19 +11,7 @@ function sample(changes: Partial<KraDeployment> = {}): KraDeployment {
     realm: 'EXAMPLE.TEST',
     hostname: 'ca2.example.test',
     subjectBase: 'O = EXAMPLE.TEST',
-    token: {
-      label: 'softhsm_token',
-      libraryPath: '/usr/lib/softhsm/libsofthsm2.so',
-      moduleName: 'libsofthsm2',
-      pin: new Secret('pin-of-the-token', 'token password'),
-    },
-    directory: {
-      ldapsPort: 636,
-      caFile: '/etc/capstan/ca.crt',
-      password: new Secret('password-of-ds', 'directory password'),
-    },
-    clientDatabasePassword: new Secret('password-of-client', 'client database password'),
-    clientFolder: '/run/capstan/client',
+    ...SUBSYSTEM,
     member: { user: 'capstan-kra-ca2.example.test', password: new Secret('password-of-join', 'password') },
     adminPassword: new Secret('password-of-admin', 'admin password'),
     adminCertificateFile: '/run/capstan/administrator.b64',
