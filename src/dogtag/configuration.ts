@@ -1,6 +1,7 @@
 /** What the configuration file of a CA, its CS.cfg, says that must agree with what is elsewhere. */
 import { readFile } from 'node:fs/promises';
 import { type CrlGeneration, caConfiguration, crlGenerationIn } from './crl.ts';
+import { instanceConfiguration } from './nssdb.ts';
 
 /** A system certificate as CS.cfg has it. */
 export interface ConfiguredCertificate {
@@ -45,8 +46,14 @@ export function configuredCertificates(text: string): ConfiguredCertificate[] {
   });
 }
 
-/** The configuration of the CA of an instance. @throws an ENOENT where there is no CA */
+/** The configuration of the CA of an instance, with the certificates of its KRA. @throws an ENOENT where there is no CA */
 export async function dogtagConfiguration(instance: string): Promise<DogtagConfiguration> {
   const text = await readFile(caConfiguration(instance), 'utf8');
-  return { certificates: configuredCertificates(text), crl: crlGenerationIn(text) };
+  const kra = await readFile(`${instanceConfiguration(instance)}/kra/CS.cfg`, 'utf8').catch(() => '');
+  const own = configuredCertificates(text);
+  // The KRA has copies of what it shares with the CA.
+  const more = configuredCertificates(kra).filter(
+    ({ nickname }) => !own.some((one) => one.nickname === nickname),
+  );
+  return { certificates: [...own, ...more], crl: crlGenerationIn(text) };
 }

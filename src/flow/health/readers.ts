@@ -6,7 +6,12 @@ import { findCa, trackingRequests } from '../../certmonger/tracking.ts';
 import { verifyDirectoryCertificate } from '../../directory/certificate.ts';
 import { needsFeedKeeper } from '../../directory/feed-keeper.ts';
 import { agentCredentials } from '../../dogtag/agent.ts';
-import { CA_CERTIFICATES, INSTANCE } from '../../dogtag/certificates.ts';
+import {
+  CA_CERTIFICATES,
+  INSTANCE,
+  KRA_CERTIFICATES,
+  type SystemCertificate,
+} from '../../dogtag/certificates.ts';
 import { dogtagConfiguration } from '../../dogtag/configuration.ts';
 import { moduleLibraries } from '../../dogtag/evidence.ts';
 import { checkProfiles, checkSelfTests, checkSignature, checkStatus } from '../../dogtag/health.ts';
@@ -183,7 +188,7 @@ function caReaders(
 function tokenReaders(): Pick<Readers, 'pins' | 'database' | 'hsm' | 'hsmLogin' | 'tokenTrust'> {
   return {
     pins: withCa({ needs: [], read: () => pinNames(INSTANCE) }),
-    database: withCa({ needs: [], read: nssFacts }),
+    database: withCa({ needs: [], read: (host, { server }) => nssFacts(host, server) }),
     hsm: withCa({ needs: [], read: (host, { server }) => tokenFacts(host, server.token) }),
     hsmLogin: withCa({
       needs: ['hsm', 'pins', 'configuration', 'caFile'],
@@ -224,14 +229,14 @@ function withCa<Value, Needs extends keyof Facts = never>(of: {
 }
 
 function serverFacts(installed: InstalledServer): ServerFacts {
-  const { site, hasCa, journal } = installed;
+  const { site, hasCa, hasKra, journal } = installed;
   const telling = tellingJournal(installed);
   const { name, suffix } = directoryOf(site);
   return {
     ...{ hostname: site.hostname, realm: site.realm, suffix, instance: name, hasCa, token: site.token },
     subject: directorySubject(site),
     joined: site.supplier !== undefined,
-    certificates: hasCa ? CA_CERTIFICATES : [],
+    certificates: [...(hasCa ? CA_CERTIFICATES : []), ...(hasKra ? KRA_CERTIFICATES : [])],
     unfinished: isUnfinished(telling) ? storyOf(telling.journal) : undefined,
     flow: telling.journal.flow,
     capstan: { journal: journal.journal.capstan, now: version() },
@@ -275,15 +280,17 @@ function mayNotTry(token: Facts['hsm']['token']): boolean {
   return pinCountLow || pinFinalTry || pinLocked || pinToBeChanged || !userPinInitialised;
 }
 
-/** The nicknames of the certificates that the internal token holds as well as, or instead of, the HSM. */
-const IN_DATABASE = ['caSigningCert cert-pki-ca', 'auditSigningCert cert-pki-ca', 'Server-Cert cert-pki-ca'];
+/** Whether the internal token holds a certificate: for its key, or for its trust. */
+function isInDatabase({ token, trust }: SystemCertificate): boolean {
+  return token === 'internal' || trust !== undefined;
+}
 
-async function nssFacts(host: Host): Promise<NssFacts> {
+async function nssFacts(host: Host, { certificates: all }: ServerFacts): Promise<NssFacts> {
   const [trust, libraries, certificates] = await Promise.all([
     trustFlags(host, INSTANCE),
     moduleLibraries(INSTANCE),
     Promise.all(
-      IN_DATABASE.map(async (nickname) => {
+      all.filter(isInDatabase).map(async ({ nickname }) => {
         const pem = await certificatePem(host, INSTANCE, nickname).catch(() => '');
         return [nickname, pem === '' ? '' : new X509Certificate(pem).raw.toString('base64')] as const;
       }),

@@ -1,18 +1,31 @@
+import type { SystemCertificate } from '../../dogtag/certificates.ts';
 import { type HealthCheck, judgement } from '../check.ts';
 
-/** Trust flags of the CA's certificates on the HSM, as Dogtag has them there (pki's ca-softhsm tests; seen with 10.10.2). */
-const ON_TOKEN: Readonly<Record<string, string>> = {
-  'caSigningCert cert-pki-ca': 'CTu,Cu,Cu',
-  'ocspSigningCert cert-pki-ca': 'u,u,u',
-  'auditSigningCert cert-pki-ca': 'u,u,Pu',
-  'subsystemCert cert-pki-ca': 'u,u,u',
-};
-/** The same in the internal token, which keeps copies of two for their trust. */
-const INTERNAL: Readonly<Record<string, string>> = {
-  'caSigningCert cert-pki-ca': 'CT,C,C',
-  'auditSigningCert cert-pki-ca': ',,P',
-  'Server-Cert cert-pki-ca': 'u,u,u',
-};
+/**
+ * Trust flags of certificates on the HSM: those of the copy in the internal token, which decides, with a `u` for the
+ * key in each (pki's ca-softhsm tests; seen with 10.10.2).
+ */
+function onToken(certificates: readonly SystemCertificate[]): Record<string, string> {
+  const flags = ({ trust = ',,' }: SystemCertificate) =>
+    trust
+      .split(',')
+      .map((part) => `${part}u`)
+      .join(',');
+  return Object.fromEntries(
+    certificates.filter(({ token }) => token === 'hsm').map((one) => [one.nickname, flags(one)]),
+  );
+}
+
+/** The same in the internal token: copies of those that need trust, and what has its key there. */
+function internal(certificates: readonly SystemCertificate[]): Record<string, string> {
+  const flags = ({ token, trust }: SystemCertificate) => (token === 'internal' ? 'u,u,u' : trust);
+  return Object.fromEntries(
+    certificates.flatMap((one) => {
+      const wanted = flags(one);
+      return wanted === undefined ? [] : [[one.nickname, wanted]];
+    }),
+  );
+}
 
 const REMEDY =
   'Stop Dogtag, and set them with "certutil -M -n NICKNAME -t FLAGS -d /etc/pki/pki-tomcat/alias" (the copy in the internal token decides); then start it.';
@@ -26,8 +39,9 @@ export const TRUST_CHECKS: readonly HealthCheck[] = [
     holds:
       "The certificates in the internal token of Dogtag's NSS database have the trust that Dogtag needs.",
     remedy: REMEDY,
-    needs: ['database'],
-    look: ({ database }) => differing(database.trust, INTERNAL, 'the internal token'),
+    needs: ['server', 'database'],
+    look: ({ server, database }) =>
+      differing(database.trust, internal(server.certificates), 'the internal token'),
   }),
   judgement({
     code: 'trust-token-differs',
@@ -36,7 +50,8 @@ export const TRUST_CHECKS: readonly HealthCheck[] = [
     holds: 'The certificates on the HSM have the trust that Dogtag needs, and their keys.',
     remedy: REMEDY,
     needs: ['server', 'tokenTrust'],
-    look: ({ server, tokenTrust }) => differing(tokenTrust, ON_TOKEN, `the token ${server.token.label}`),
+    look: ({ server, tokenTrust }) =>
+      differing(tokenTrust, onToken(server.certificates), `the token ${server.token.label}`),
   }),
   judgement({
     code: 'module-missing',
