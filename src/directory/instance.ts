@@ -4,9 +4,10 @@ import { renderConfig } from '../host/configparser.ts';
 import { editFile, pathExists, removeEmptyFolder, removeTree } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { platform } from '../host/platform.ts';
-import { isAtRest, stop } from '../host/services.ts';
+import { isAtRest, kill, stop } from '../host/services.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import type { Secret } from '../secret/secret.ts';
+import { isTakingCopy } from './copy.ts';
 
 /** A 389 Directory Server instance of this host. */
 export interface DirectoryInstance {
@@ -186,7 +187,10 @@ export async function removeInstance(
 ): Promise<void> {
   const unit = instanceUnit(instance);
   // A server whose files are gone cannot be stopped by its own tool any more.
-  if (!(await isAtRest(host, unit))) await stop(host, unit);
+  if (!(await isAtRest(host, unit))) {
+    if (await isTakingCopy(instance)) await kill(host, unit);
+    await stop(host, unit);
+  }
   if (await instanceExists(instance)) {
     await host.run('dsctl', [instance.name, 'remove', '--do-it'], { deadline: 'dsctl', accept: [0, 1] });
   }

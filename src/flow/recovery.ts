@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../directory/client.ts';
+import { untilCopyTaken } from '../directory/copy.ts';
 import { instanceUnit as directoryUnit, instanceExists } from '../directory/instance.ts';
 import { INSTANCE } from '../dogtag/certificates.ts';
 import { instanceUnit as dogtagUnit } from '../dogtag/destroy.ts';
@@ -142,7 +143,7 @@ async function keptPin(label: string): Promise<Secret> {
 }
 
 /**
- * Starts a directory that does not answer.
+ * Starts a directory that does not answer; one that takes in a copy from another server is waited for.
  * @returns what was done, in words
  * @throws CapstanError `directory-not-started`, `interrupted`
  */
@@ -151,6 +152,9 @@ export async function startDirectory(host: Host, site: Site, line: (text: string
   const unit = directoryUnit(instance);
   line(`Starting the directory ${instance.name}`);
   try {
+    if ((await isActive(host, unit)) && (await untilCopyTaken(host, instance))) {
+      if (!(await problemOf(() => directoryAnswers(host, site)))) return `${instance.name} took in a copy`;
+    }
     // One that runs and does not answer hangs; systemd would call it started already.
     await ((await isActive(host, unit)) ? restart(host, unit) : start(host, unit));
     await directoryAnswers(host, site);

@@ -44,6 +44,11 @@ export async function stop(host: Host, unit: string): Promise<void> {
   await host.run('systemctl', ['stop', unit], { deadline: 'service', what: `${unit} to stop` });
 }
 
+/** Ends all processes of the unit at once, by SIGKILL; that there are none is no error. */
+export async function kill(host: Host, unit: string): Promise<void> {
+  await host.run('systemctl', ['kill', '--signal=SIGKILL', unit], { accept: [0, 1] });
+}
+
 /** @throws CapstanError `command-failed`, `command-deadline` */
 export async function restart(host: Host, unit: string): Promise<void> {
   await host.run('systemctl', ['restart', unit], { deadline: 'service', what: `${unit} to restart` });
