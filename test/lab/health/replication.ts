@@ -2,9 +2,11 @@
 import { type MadeFault, script } from './fault.ts';
 
 const SUFFIX = 'dc=example,dc=test';
-/** Changes the agreement of the host with the other one. */
+/** Sets `$AG` to the agreement of the host with the other one. */
+const AGREEMENT = `AG=$(ldapsearch -LLL -o ldif-wrap=no $L -b 'cn=mapping tree,cn=config' '(&(objectClass=nsDS5ReplicationAgreement)(nsDS5ReplicaRoot=${SUFFIX}))' 1.1 | sed -n 's/^dn: //p')`;
+/** Changes that agreement. */
 function agreement(lines: string): string {
-  return `AG=$(ldapsearch -LLL -o ldif-wrap=no $L -b 'cn=mapping tree,cn=config' '(&(objectClass=nsDS5ReplicationAgreement)(nsDS5ReplicaRoot=${SUFFIX}))' 1.1 | sed -n 's/^dn: //p')
+  return `${AGREEMENT}
 ldap <<END
 dn: $AG
 changetype: modify
@@ -102,11 +104,14 @@ END`,
     mend: 'systemctl start dirsrv@EXAMPLE-TEST',
   },
   {
-    // The feed has no time to send at. What is changed counts as late after a minute.
+    // The feed has no time to send at. What is changed counts as late after a minute. What the feed says of its last
+    // session stays, and so that must have gone well: the server was away a moment ago.
     codes: 'feed-behind',
     alone: true,
     says: /\d+ s behind/,
-    make: `${agreement(set('nsds5ReplicaUpdateSchedule', '0000-0001 0'))}
+    make: `${AGREEMENT}
+for i in $(seq 90); do value "$AG" nsds5replicaLastUpdateStatus | grep -q '(0)' && break; sleep 1; done
+${agreement(set('nsds5ReplicaUpdateSchedule', '0000-0001 0'))}
 ${describe('later')}
 sleep 63`,
     mend: `${agreement('delete: nsds5ReplicaUpdateSchedule')}
