@@ -144,19 +144,31 @@ export async function untilMonitoring(
   certmonger: Certmonger,
   path: string,
 ): Promise<TrackingRequest> {
-  const deadline = host.deadlines.monitoring;
-  const what = `certmonger to watch ${path.slice(path.lastIndexOf('/') + 1)}`;
-  const told = host.waiting(what, deadline);
+  const isEnd = ({ status, stuck }: TrackingRequest) =>
+    status === MONITORING || stuck || ENROLLING.test(status);
+  const request = await lastLook(host, certmonger, path, { deadline: 'monitoring', verb: 'watch' }, isEnd);
+  if (request.status === MONITORING) return request;
+  await untrack(certmonger, request);
+  throw notMonitoring(request, host.deadlines.monitoring);
+}
+
+/** Looks at a request until it came to an end, or until the deadline is over. @returns what it was at the last look */
+async function lastLook(
+  host: Host,
+  certmonger: Certmonger,
+  path: string,
+  { deadline, verb }: { deadline: 'monitoring' | 'renewal'; verb: string },
+  isEnd: (request: TrackingRequest) => boolean,
+): Promise<TrackingRequest> {
+  const seconds = host.deadlines[deadline];
+  const what = `certmonger to ${verb} ${path.slice(path.lastIndexOf('/') + 1)}`;
+  const told = host.waiting(what, seconds);
   // Not by the time of day, which somebody may set.
-  const until = performance.now() + deadline * 1000;
+  const until = performance.now() + seconds * 1000;
   try {
     for (;;) {
       const request = await trackingRequest(certmonger, path);
-      if (request.status === MONITORING) return request;
-      if (request.stuck || ENROLLING.test(request.status) || performance.now() > until) {
-        await untrack(certmonger, request);
-        throw notMonitoring(request, deadline);
-      }
+      if (isEnd(request) || performance.now() > until) return request;
       await pause(host, POLL_MILLISECONDS, what);
     }
   } finally {
@@ -202,26 +214,13 @@ export async function untilAtRest(
   certmonger: Certmonger,
   path: string,
 ): Promise<TrackingRequest> {
-  const deadline = host.deadlines.renewal;
-  const what = `certmonger to renew ${path.slice(path.lastIndexOf('/') + 1)}`;
-  const told = host.waiting(what, deadline);
-  const until = performance.now() + deadline * 1000;
-  try {
-    for (;;) {
-      const request = await trackingRequest(certmonger, path);
-      if (isAtRest(request)) return request;
-      if (performance.now() > until) {
-        throw failure(
-          'renewal-slow',
-          `certmonger did not come to an end with "${request.nickname}" within ${deadline} s; it is ${request.status}.`,
-          longerHint('renewal'),
-        );
-      }
-      await pause(host, POLL_MILLISECONDS, what);
-    }
-  } finally {
-    told();
-  }
+  const request = await lastLook(host, certmonger, path, { deadline: 'renewal', verb: 'renew' }, isAtRest);
+  if (isAtRest(request)) return request;
+  throw failure(
+    'renewal-slow',
+    `certmonger did not come to an end with "${request.nickname}" within ${host.deadlines.renewal} s; it is ${request.status}.`,
+    longerHint('renewal'),
+  );
 }
 
 function requestProperties(
