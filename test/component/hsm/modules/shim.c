@@ -7,6 +7,7 @@
  *   SHIM_LACKS     a mechanism that is not there, hex
  *   SHIM_NARROW    "mechanism maxKeySize" (hex, decimal)
  *   SHIM_HANGS     C_GetTokenInfo, C_GetMechanismList, C_FindObjects or C_SignInit: the function that never returns
+ *   SHIM_HUNG      a file that is made when it does not return
  *   SHIM_LOGIN_RV  what C_Login returns instead of trying, hex
  *   SHIM_EXPORTS   set: every key says that it can be extracted
  *   SHIM_FORGES    set: every signature has a wrong bit
@@ -32,7 +33,10 @@ static unsigned long hex(const char *name) {
 
 static void hang_if(const char *function) {
   const char *name = getenv("SHIM_HANGS");
-  if (name && !strcmp(name, function)) for (;;) pause();
+  if (!name || strcmp(name, function)) return;
+  const char *told = getenv("SHIM_HUNG");
+  if (told) close(open(told, O_WRONLY | O_CREAT, 0644));
+  for (;;) pause();
 }
 
 static CK_RV get_info(CK_INFO_PTR info) {
