@@ -18,7 +18,10 @@ export interface RootRecipe {
  */
 const SUITE = { suite: 'bullseye', updates: ['bullseye-updates'] };
 
-/** The hosts of a lab: Dogtag, 389 Directory Server, certmonger, SoftHSM, and what one looks around with. */
+/**
+ * The hosts of a lab: Dogtag, 389 Directory Server, certmonger, SoftHSM, what one looks around with, and what a host has
+ * that Ansible manages (python3-apt for its apt module, sudo).
+ */
 export const HOST_ROOT: RootRecipe = {
   ...SUITE,
   name: 'host',
@@ -52,6 +55,8 @@ export const HOST_ROOT: RootRecipe = {
     'xmlstarlet',
     'jq',
     'faketime',
+    'python3-apt',
+    'sudo',
   ],
 };
 
