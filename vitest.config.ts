@@ -22,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
+          globalSetup: ['test/lab/shelf.ts'],
           maxWorkers: 2,
           testTimeout: 20 * MINUTE,
           hookTimeout: 30 * MINUTE,

@@ -139,8 +139,12 @@ function restore(): Command {
     .description('Put all hosts and the token back to a snapshot. What they are now is thrown away.')
     .argument('<name>')
     .addOption(labOption())
+    .option(
+      '--from <lab>',
+      'the lab whose snapshot it is, when it is another; the two are independent afterwards',
+    )
     .addOption(bundleOption('the one that the lab has'))
-    .action(async (name: string, { lab, ...options }: LabOptions & { bundle?: string }) => {
+    .action(async (name: string, { lab, ...options }: LabOptions & { bundle?: string; from?: string }) => {
       const state = await withHost((host) => labRestore(host, lab, name, options, tell));
       tell(`The lab ${lab} is back: ${state.hosts.map((one) => one.name).join(', ')}.`);
     });

@@ -8,7 +8,7 @@ import { labLock, labWait } from './lock.ts';
 import { requireLabName, requireSnapshotName } from './names.ts';
 import { actOnServer, type HsmAction } from './network-hsm.ts';
 import { becomeLabRoot } from './requirements.ts';
-import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
+import { type RestoreOptions, restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import { type LabState, requireState, requireWhole } from './state.ts';
 
 export type { Power } from './boot.ts';
@@ -60,15 +60,16 @@ export async function labRestore(
   host: Host,
   lab: string,
   name: string,
-  options: { bundle?: string } = {},
+  options: RestoreOptions = {},
   onLine: OnLine = () => {},
 ): Promise<LabState> {
   requireLabName(lab);
+  if (options.from !== undefined) requireLabName(options.from);
   requireSnapshotName(name);
   becomeLabRoot();
   return withLock(
     labLock(lab),
-    () => restoreSnapshot(host, lab, name, options.bundle, onLine),
+    () => restoreSnapshot(host, lab, name, options, onLine),
     labWait(host, lab, onLine),
   );
 }

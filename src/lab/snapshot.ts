@@ -101,30 +101,39 @@ async function copy(host: Host, from: string, to: string): Promise<void> {
   });
 }
 
+/** What may be different when a snapshot is restored. */
+export interface RestoreOptions {
+  /** As for {@link bundleLayer}; the bundle of the lab, or of the snapshot, unless told. */
+  bundle?: string;
+  /** The lab whose snapshot it is; the lab itself, unless told. */
+  from?: string;
+}
+
 /**
  * Puts a lab back to a snapshot: its hosts, and only those, with the token and values of then. What the lab is now is
- * thrown away. A lab that was removed with its snapshots kept comes back.
- * @param bundle as for {@link bundleLayer}; the bundle of the lab, or of the snapshot, unless told
+ * thrown away. A lab that was removed with its snapshots kept comes back, and one that never was is made from a
+ * snapshot of another.
  * @throws CapstanError `snapshot-missing`, `snapshot-image-missing`, and those of {@link bundleLayer}
  */
 export async function restoreSnapshot(
   host: Host,
   lab: string,
   name: string,
-  bundle: string | undefined,
+  { bundle, from = lab }: RestoreOptions,
   onLine: (line: string) => void,
 ): Promise<LabState> {
-  const snapshot = await requireSnapshot(lab, name);
+  const snapshot = await requireSnapshot(from, name);
   const now = await readState(lab).catch(() => undefined);
   await requireImage(host, snapshot.state, onLine);
-  const state: LabState = { ...snapshot.state, bundle: await chooseBundle(host, snapshot, now, bundle) };
+  const chosen = await chooseBundle(host, snapshot, now, bundle);
+  const state: LabState = { ...snapshot.state, name: lab, bundle: chosen };
   const doomed = [...new Set([...(now?.hosts ?? []), ...state.hosts].map((one) => one.name))];
   // Until the end this says that what is there is neither the old lab nor the snapshot.
   await writeState({ ...state, hosts: [...state.hosts, ...extra(now, state)], restoring: name });
   await Promise.all(doomed.map((one) => killMachine(lab, one)));
   await Promise.all(extra(now, state).map((one) => removeHost(host, lab, one.name, onLine)));
   onLine(`copying ${state.hosts.length} hosts and the token`);
-  await copyBack(host, state, snapshotPlace(lab, name).folder, doomed);
+  await copyBack(host, state, snapshotPlace(from, name).folder, doomed);
   await writeState(state);
   await ensureShared(host, state);
   await bootHosts(host, state, state.hosts, onLine);

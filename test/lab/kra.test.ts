@@ -6,8 +6,6 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   capstan,
-  carry,
-  firstServer,
   fqdn,
   joinWords,
   ldapsearch,
@@ -20,18 +18,9 @@ import {
 import { SOON } from './cluster/proofs.ts';
 import { archive, enrolArchived, makeClient, publicKeyOf, recover } from './cluster/recovery.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
+import { readyLab } from './ready.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
-import {
-  freshLab,
-  holdersOf,
-  installOptions,
-  removeLab,
-  SECRETS,
-  sh,
-  unwell,
-  VALUES,
-  value,
-} from './support.ts';
+import { holdersOf, installOptions, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
 
 const CA_KEYS = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsystemCert'].map(
   (name) => `${name} cert-pki-ca`,
@@ -50,9 +39,7 @@ function kraWords(changed: Readonly<Record<string, string | undefined>> = {}, ..
 }
 
 beforeAll(async () => {
-  await freshLab({ hosts: ['ca1', 'ca2'] });
-  await firstServer();
-  await carry('ca1', '/etc/capstan/ca.crt', 'ca2', '/root/cluster-ca.crt');
+  await readyLab('one', { blank: ['ca2'] });
 });
 
 afterAll(removeLab);

@@ -20,6 +20,7 @@ import {
 const host = openHost();
 const MAIN = join(import.meta.dirname, '../../installer/main.ts');
 const SHARED = 't-shared';
+const OTHER = 't-other';
 const NETWORK = 't-net';
 /** Lists the objects on the token, private ones too, with the library and PIN that the lab hands out. */
 const OBJECTS = `pkcs11-tool --module "$(cat /etc/capstan/lab/library-path)" --login --pin "$(cat /etc/capstan/lab/token-password)"`;
@@ -186,6 +187,20 @@ describe('a lab with a shared token', () => {
       '.bash_logout\n.profile\n',
     );
     expect(await out(SHARED, 'ca2', asPkiuser('-O'))).toMatch(/Private Key Object/);
+  });
+
+  test('gives its snapshot to another lab, which is independent of it', async () => {
+    try {
+      await labRestore(host, OTHER, 'one', { from: SHARED });
+      await out(OTHER, 'ca1', 'touch /root/of-the-other');
+      await labTokenReset(host, OTHER);
+      expect(await out(OTHER, 'ca2', 'ls -A /etc/certmonger; hostname -f')).toBe('ca2.example.test\n');
+      expect(await out(SHARED, 'ca1', 'ls /root')).not.toContain('of-the-other');
+      expect(await out(SHARED, 'ca2', asPkiuser('-O'))).toMatch(/Private Key Object/);
+    } finally {
+      await labDown(host, { lab: OTHER });
+    }
+    expect(await traces(OTHER)).toEqual([]);
   });
 
   test('refuses to stop a token folder', async () => {

@@ -7,7 +7,6 @@ import { issue } from './cluster/certificates.ts';
 import {
   capstan,
   carry,
-  firstServer,
   fqdn,
   joinWords,
   ldapsearch,
@@ -25,12 +24,12 @@ import { look, PLACES_OF_SECRETS, secretsOf } from './cluster/remains.ts';
 import { troubleTests } from './cluster/trouble.ts';
 import type { HostState } from './inventory.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
+import { readyLab } from './ready.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
-import { freshLab, holdersOf, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
+import { holdersOf, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
 
 const HOSTS = ['ca1', 'ca2', 'ca3'] as const;
 const MASTERS = `cn=masters,cn=ipa,cn=etc,${SUFFIXES[0]}`;
-const CA_FILE = '/root/cluster-ca.crt';
 const ON_TOKEN = ['auditSigningCert', 'caSigningCert', 'ocspSigningCert', 'subsystemCert'].map(
   (name) => `${name} cert-pki-ca`,
 );
@@ -42,9 +41,7 @@ let couple: PeerState;
 let blank: HostState;
 
 beforeAll(async () => {
-  await freshLab({ hosts: [...HOSTS] });
-  await firstServer();
-  for (const host of ['ca2', 'ca3']) await carry('ca1', '/etc/capstan/ca.crt', host, CA_FILE);
+  await readyLab('one', { blank: ['ca2', 'ca3'] });
   const shown = await sh('ca1', 'openssl x509 -in /etc/capstan/ca.crt -noout -fingerprint -sha256');
   fingerprint = `sha256:${shown.trim().replace(/.*=/, '').replaceAll(':', '').toLowerCase()}`;
 });

@@ -20,8 +20,10 @@ import { toolchainRun } from '../../src/lab/toolchain.ts';
 export const machine = openHost();
 
 const { CAPSTAN_TEST_LAB = 'tests', VITEST_POOL_ID = '' } = process.env;
-/** The name of the lab that a test file builds and removes, one for each worker; another name lets two runs go side by side. */
-export const LAB = `${CAPSTAN_TEST_LAB}${VITEST_POOL_ID}`;
+/** What the names of all labs of a run begin with; another name lets two runs go side by side. */
+export const LABS = CAPSTAN_TEST_LAB;
+/** The name of the lab that a test file builds and removes, one for each worker. */
+export const LAB = `${LABS}${VITEST_POOL_ID}`;
 
 /** Where a host keeps the values of the rehearsal. */
 export const VALUES = '/etc/capstan/lab';

@@ -6,6 +6,9 @@ import { inHost, installOptions, LAB, machine, sh, VALUES } from '../support.ts'
 /** The domain's suffix and Dogtag's. */
 export const SUFFIXES = ['dc=example,dc=test', 'o=ipaca'] as const;
 
+/** Where a host that is not the first finds the cluster's CA certificate. */
+export const CA_FILE = '/root/cluster-ca.crt';
+
 /** Seconds for a server or a replica; they take 80 to 120 on one core. */
 const INSTALL_DEADLINE = 1200;
 
@@ -75,7 +78,7 @@ export type Options = Readonly<Record<string, string | undefined>>;
 export function joinWords(changes: Options = {}, ...more: readonly string[]): string[] {
   const options: Options = {
     '--server': fqdn('ca1'),
-    '--ca-cert-file': '/root/cluster-ca.crt',
+    '--ca-cert-file': CA_FILE,
     '--ds-password-file': `${VALUES}/ds-password`,
     '--token-password-file': `${VALUES}/token-password`,
     ...changes,
