@@ -5,6 +5,7 @@ import type { FlowOptions } from '../src/flow/installation.ts';
 import type { FlowName, Installed, Report } from '../src/flow/site.ts';
 import type { Host } from '../src/host/host.ts';
 import type { Secret } from '../src/secret/secret.ts';
+import { LONGEST_SECRETS_INPUT, parseSecrets } from '../src/secret/secrets-input.ts';
 import { collectSecrets, isGiven, readStandardInput, type SecretPlaces } from '../src/secret/sources.ts';
 import { type OutputValues, outputOptions, wayOptions } from './options/output.ts';
 import { type TokenValues, tokenSecret } from './options/token.ts';
@@ -15,6 +16,8 @@ import { chooseWay, decide, type WayValues } from './unfinished.ts';
 /** What every installing command is given. */
 export interface InstallingValues extends OutputValues, WayValues, TokenValues {
   allowExposedPasswordFiles?: boolean;
+  /** What --secrets-stdin read. */
+  handed?: ReadonlyMap<string, Secret> | undefined;
 }
 
 /** What a run works with. */
@@ -64,10 +67,11 @@ export function installing<Values extends InstallingValues>(
 /** Runs an installing command: from the beginning, on from where an earlier run stopped, or back. */
 async function runInstalling<Values extends InstallingValues>(
   flow: FlowName,
-  values: Values,
+  given: Values,
   session: Session,
   ways: Ways<Values>,
 ): Promise<undefined> {
+  const values = { ...given, handed: await handedSecrets(given, session.signal) };
   // A look changes nothing, and may go beside a run that does.
   const host = values.dryRun ? session.openHost() : await session.takeHost();
   const { unfinishedFlow } = await import('../src/flow/site.ts');
@@ -131,6 +135,13 @@ export function askerFor({ unattended, output }: OutputValues, signal: AbortSign
   return unattended || output === 'json' || !canAsk() ? undefined : openAsker(signal);
 }
 
+/** The secrets that a program hands over together; nothing is read unless it was announced. */
+async function handedSecrets({ secretsStdin }: OutputValues, signal: AbortSignal) {
+  return secretsStdin
+    ? parseSecrets(await readStandardInput(signal, process.stdin, LONGEST_SECRETS_INPUT))
+    : undefined;
+}
+
 /** Where the secrets of a run may come from. */
 export function placesOf(
   values: InstallingValues,
@@ -139,6 +150,7 @@ export function placesOf(
 ): SecretPlaces {
   return {
     credentials: process.env.CREDENTIALS_DIRECTORY,
+    handed: values.handed,
     readInput: () => readStandardInput(signal),
     ask: asker?.secret,
     exposedFiles: values.allowExposedPasswordFiles,

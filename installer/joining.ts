@@ -116,9 +116,6 @@ interface Given {
   setupKra?: boolean | undefined;
 }
 
-/** The steps after which the join secret is needed no more. */
-const LAST_JOINING_STEP = { withCa: 'certificate-authority', without: 'directory-certificate' };
-
 /**
  * The request of an installation that goes on: all but the secrets is in its journal.
  * @param given options that must not say otherwise
@@ -132,13 +129,12 @@ export async function readResumedRequest(
 ): Promise<ReplicaRequest> {
   const { values } = circumstances;
   requireUnchanged(site, values, given);
-  const last = site.setupCa ? LAST_JOINING_STEP.withCa : LAST_JOINING_STEP.without;
-  const hasJoined = journal.entry(last)?.state === 'done';
+  const { stillJoins } = await import('../src/flow/brief.ts');
   const hasDirectory = true;
   const secrets = await readSecrets(
     circumstances,
     { setupCa: site.setupCa, hasDirectory },
-    site.joinsBySecret && !hasJoined,
+    stillJoins(site, journal),
   );
   return { ...site, secrets };
 }

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { Brief } from '../../src/flow/brief.ts';
 import type { CertificateFinding, Finding, Status } from '../../src/flow/status.ts';
 import type { ClusterStatus } from '../../src/flow/status-all.ts';
 import { type DeadlineValues, deadlineOptions } from '../options/deadline.ts';
@@ -20,6 +21,9 @@ each has what the others have. However many are silent, that takes half a minute
 few seconds; --deadline cluster=SECONDS changes it. The full look at one server's
 services, token and certificates is "capstan status" on that server.
 
+With --brief no daemon is asked: it tells what Capstan's journals say was installed here,
+and whether a run did not come to its end. The exit code is 0 where there is a server.
+
 Exit codes: 0 all is well, 1 something is unwell or there is no server,
 130 interrupted.`;
 
@@ -30,12 +34,16 @@ export function command(): Command {
       'Shows how the server on this host is: services, CA, directory, HSM record and certificates.',
     )
     .option('--all', 'ask every server of the cluster, and draw which feeds which')
+    .addOption(
+      new Option('--brief', 'only what was installed here, without asking any daemon').conflicts('all'),
+    )
     .addOption(new Option('--output <kind>', 'how it is shown').choices(['table', 'json']).default('table'));
   return deadlineOptions(status)
     .addHelpText('after', HELP_TAIL)
-    .action(async ({ output, all, ...deadlines }: Values) => {
+    .action(async ({ output, all, brief, ...deadlines }: Values) => {
       const json = output === 'json';
-      const { well, text } = all ? await askAll(deadlines, json) : await askHere(deadlines, json);
+      const ask = all ? askAll : brief ? askJournals : askHere;
+      const { well, text } = await ask(deadlines, json);
       process.stdout.write(`${text}\n`);
       process.exitCode = well ? 0 : 1;
     });
@@ -44,6 +52,7 @@ export function command(): Command {
 interface Values extends DeadlineValues {
   output: 'table' | 'json';
   all?: boolean;
+  brief?: boolean;
 }
 
 async function askHere(deadlines: DeadlineValues, json: boolean) {
@@ -56,6 +65,21 @@ async function askAll(deadlines: DeadlineValues, json: boolean) {
   const { clusterStatus } = await import('../../src/flow/status-all.ts');
   const status = await withHost(clusterStatus, deadlines);
   return { well: status.well, text: json ? JSON.stringify(status) : clusterText(status) };
+}
+
+async function askJournals(_deadlines: DeadlineValues, json: boolean) {
+  const { briefStatus } = await import('../../src/flow/brief.ts');
+  const brief = await briefStatus();
+  return { well: true, text: json ? JSON.stringify(brief) : briefText(brief) };
+}
+
+function briefText({ hostname, realm, roles, unfinished }: Brief): string {
+  const what = `${hostname} (${realm}): ${['directory', ...roles].join(', ')}`;
+  return unfinished
+    ? [what, '', `A run of "capstan ${unfinished.flow}" did not come to its end. ${unfinished.story}`].join(
+        '\n',
+      )
+    : what;
 }
 
 /** The status as tables for a person. */

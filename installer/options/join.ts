@@ -4,7 +4,7 @@ import { parseFingerprint, type TrustSource } from '../../src/flow/trust.ts';
 import { parseHostname } from '../../src/names/domain.ts';
 import { flawOfPath } from '../../src/names/path.ts';
 import { quoted } from '../../src/names/quoted.ts';
-import { isGiven, type SecretPlaces, type SecretRequest } from '../../src/secret/sources.ts';
+import { type GivenPlaces, isGiven, type SecretRequest } from '../../src/secret/sources.ts';
 import type { Asker } from '../prompt.ts';
 import { printable, readField } from './field.ts';
 import { together } from './together.ts';
@@ -114,7 +114,7 @@ export function joinSecret({ joinSecretFile }: JoinValues): SecretRequest {
 }
 
 /** Whether the host joins with a join secret; without one it joins with the Directory Manager's password. */
-export function joinsBySecret(values: JoinValues, places: Pick<SecretPlaces, 'credentials'>): boolean {
+export function joinsBySecret(values: JoinValues, places: GivenPlaces): boolean {
   return values.joinSecret === true || isGiven(joinSecret(values), places);
 }
 

@@ -5,6 +5,7 @@ import { type DeadlineValues, deadlineOptions } from './deadline.ts';
 /** What the output options leave behind. */
 export interface OutputValues extends DeadlineValues {
   unattended?: boolean;
+  secretsStdin?: boolean;
   dryRun?: boolean;
   output?: ViewKind;
   logFile?: string;
@@ -16,6 +17,7 @@ export function outputOptions(command: Command, logFile: string): Command {
   const run = command
     .optionsGroup('Run:')
     .option('-U, --unattended', 'never ask; refuse when something is missing')
+    .option('--secrets-stdin', 'read all passwords from standard input, as one JSON object')
     .option('--dry-run', 'check everything, show the steps, change nothing')
     .option('--keep', 'leave what was built when a step fails, to look at it')
     .addOption(outputKindOption())

@@ -27,6 +27,8 @@ export interface SecretRequest {
 export interface SecretPlaces {
   /** systemd's directory of credentials ($CREDENTIALS_DIRECTORY, systemd.exec(5)); files are named as the options. */
   credentials?: string | undefined;
+  /** Secrets that were handed over together, by the names of their options; see secrets-input.ts. */
+  handed?: ReadonlyMap<string, Secret> | undefined;
   /** Reads standard input to its end, or to the limit. */
   readInput(): Promise<Uint8Array>;
   /** Asks a person; undefined when nobody is there. */
@@ -36,7 +38,8 @@ export interface SecretPlaces {
 }
 
 /**
- * Every secret that is asked for, each from exactly one source: its option, its file, systemd's credentials, a person.
+ * Every secret that is asked for, each from exactly one source: its option, its file, what was handed over together,
+ * systemd's credentials, a person.
  * An option comes before a credential of the same name. Nobody is asked before everything else was found good.
  * @throws CapstanError `secret-given-twice`, `secret-input-twice`, `secret-too-short`, `secret-too-long`,
  *   `secret-unusable`, `secrets-missing`, and those of {@link readSecretFile}; a PreflightError where there are several
@@ -46,7 +49,10 @@ export async function collectSecrets<Name extends string>(
   places: SecretPlaces,
 ): Promise<Record<Name, Secret>> {
   const wanted = Object.entries(requests) as [Name, SecretRequest][];
-  refuseAmbiguous(wanted.map(([, request]) => request));
+  refuseAmbiguous(
+    wanted.map(([, request]) => request),
+    places.handed,
+  );
   const found: Partial<Record<Name, Secret>> = {};
   const missing: [Name, SecretRequest][] = [];
   const errors: CapstanError[] = [];
@@ -69,17 +75,26 @@ export async function collectSecrets<Name extends string>(
 }
 
 /** Whether a secret is given, by its option, its file or a credential, without looking at what it is. */
-export function isGiven(request: SecretRequest, { credentials }: Pick<SecretPlaces, 'credentials'>): boolean {
+export function isGiven(request: SecretRequest, places: GivenPlaces): boolean {
   return (
     request.value !== undefined ||
     request.file !== undefined ||
-    credentialOf(request, credentials) !== undefined
+    places.handed?.has(nameOf(request)) === true ||
+    credentialOf(request, places.credentials) !== undefined
   );
 }
 
+/** The places that can be looked at without asking anybody and without reading. */
+export type GivenPlaces = Pick<SecretPlaces, 'credentials' | 'handed'>;
+
+/** What a secret is called where it comes with others: as its option, without the hyphens. */
+function nameOf({ option }: SecretRequest): string {
+  return option.replace(/^-+/, '');
+}
+
 /** The credential of a secret's name, where there is one. */
-function credentialOf({ option }: SecretRequest, folder: string | undefined): string | undefined {
-  const path = folder && join(folder, option.replace(/^-+/, ''));
+function credentialOf(request: SecretRequest, folder: string | undefined): string | undefined {
+  const path = folder && join(folder, nameOf(request));
   return path && existsSync(path) ? path : undefined;
 }
 
@@ -88,7 +103,7 @@ function throwAny(errors: readonly CapstanError[]): void {
   if (errors[0]) throw errors[0];
 }
 
-function refuseAmbiguous(requests: readonly SecretRequest[]): void {
+function refuseAmbiguous(requests: readonly SecretRequest[], handed?: ReadonlyMap<string, Secret>): void {
   const twice = requests.find(({ value, file }) => value !== undefined && file !== undefined);
   if (twice) {
     throw refusal(
@@ -97,7 +112,24 @@ function refuseAmbiguous(requests: readonly SecretRequest[]): void {
       'Give one of the two; the file is the safer one.',
     );
   }
+  const both = requests.find(
+    (one) => handed?.has(nameOf(one)) && (one.value !== undefined || one.file !== undefined),
+  );
+  if (both) {
+    throw refusal(
+      'secret-given-twice',
+      `The ${both.what} is given twice: with ${both.option} or ${both.option}-file, and with --secrets-stdin.`,
+      'Give it once.',
+    );
+  }
   const fromInput = requests.filter(({ file }) => file === '-');
+  if (handed && fromInput[0]) {
+    throw refusal(
+      'secret-input-twice',
+      `Standard input holds all secrets (--secrets-stdin), but ${fromInput[0].option}-file names it for one.`,
+      'Put that one into the JSON object.',
+    );
+  }
   if (fromInput.length > 1) {
     const options = fromInput.map(({ option }) => `${option}-file`).join(' and ');
     throw refusal(
@@ -114,6 +146,8 @@ async function given(request: SecretRequest, places: SecretPlaces): Promise<stri
   if (request.file === '-') return singleLine(await places.readInput(), 'standard input');
   if (request.file !== undefined)
     return readSecretFile(request.file, { exposed: places.exposedFiles ?? false });
+  const handed = places.handed?.get(nameOf(request));
+  if (handed) return handed.reveal();
   const credential = credentialOf(request, places.credentials);
   if (!credential) return undefined;
   // systemd guards the directory; an access list in it makes a file's mode look open when it is not.
@@ -173,11 +207,13 @@ function secretsMissing(missing: readonly SecretRequest[]): CapstanError {
 /**
  * Standard input as {@link SecretPlaces.readInput} wants it. There is no deadline: what writes it may ask a person.
  * @param signal ends the waiting
+ * @param longest bytes, after which it is not read on
  * @throws CapstanError `secret-input-terminal` when a person would have to type there, visibly; `interrupted`
  */
 export async function readStandardInput(
   signal: AbortSignal,
   input: Readable & { isTTY?: boolean } = process.stdin,
+  longest: number = LONGEST_SECRET_FILE,
 ): Promise<Uint8Array> {
   if (input.isTTY) {
     throw refusal(
@@ -192,7 +228,7 @@ export async function readStandardInput(
     for await (const chunk of addAbortSignal(signal, input)) {
       chunks.push(chunk as Buffer);
       length += (chunk as Buffer).length;
-      if (length > LONGEST_SECRET_FILE) break;
+      if (length > longest) break;
     }
   } catch (error) {
     if (!signal.aborted) throw error;
