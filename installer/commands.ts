@@ -74,6 +74,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/renew.ts'),
   },
   {
+    name: 'repair',
+    summary: 'get a server back whose certificates have expired, with the keys that it has',
+    load: () => import('./commands/repair.ts'),
+  },
+  {
     name: 'config-show',
     summary: 'show the HSM record of the domain',
     load: () => import('./commands/config-show.ts'),

@@ -85,8 +85,11 @@ function isDue(entry: Entry, sent: string, before = ''): boolean {
   return !busy && value(entry, 'nsds5BeginReplicaRefresh') === '' && sent !== before;
 }
 
-/** Turns a feed off and on. The server waits for the end of a session that goes on. */
-async function beginAnew(directory: Directory, feed: Feed): Promise<void> {
+/**
+ * Turns a feed off and on, so that it sends at once. The server waits for the end of a session that goes on.
+ * @throws CapstanError `directory-unreachable`, `directory-refused`
+ */
+export async function beginAnew(directory: Directory, feed: Feed): Promise<void> {
   const dn = agreementDn(feed);
   try {
     await directory.replace(dn, { description: [BEGINS_ANEW], nsds5ReplicaEnabled: ['off'] });

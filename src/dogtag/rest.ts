@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { SubsystemName } from './certificates.ts';
+import { pinnedAgent } from './pinned.ts';
 
 /** A client certificate of an agent of the CA, PEM. */
 export interface AgentCredentials {
@@ -26,6 +27,8 @@ export interface TrustedCa {
   caCertificate: string;
   /** Who comes, by certificate. */
   agent?: AgentCredentials;
+  /** The TLS certificate, PEM, that it shows though it has expired: then exactly that is trusted, and nothing else. */
+  shows?: string | undefined;
 }
 
 /** How a CA, or the KRA of its instance, is reached and trusted, and as whom. */
@@ -77,8 +80,9 @@ export function caSession(host: Host, address: CaAddress): CaSession {
   };
 }
 
-function tlsAgent({ caCertificate, agent }: TrustedCa): Agent {
+function tlsAgent({ caCertificate, agent, shows }: TrustedCa): Agent {
   const identity = agent && { cert: agent.certificate, key: agent.key };
+  if (shows !== undefined) return pinnedAgent(shows, identity);
   return new Agent({ keepAlive: true, ca: caCertificate, ...identity });
 }
 

@@ -68,6 +68,11 @@ export function kraJoinUid(hostname: string): string {
   return `capstan-kra-${hostname}`;
 }
 
+/** The agent of a repair, for the moment in which the host's own has no valid certificate. */
+export function repairUid(hostname: string): string {
+  return `capstan-repair-${hostname}`;
+}
+
 /** What is to be forgotten of a host: entries, and users with their places in groups and their install tokens. */
 export interface DomainTraces {
   entries: string[];
@@ -80,7 +85,7 @@ export interface DomainTraces {
  * up and stay so; certificates and requests are the cluster's.
  */
 export function domainTraces(hostname: string): DomainTraces {
-  const uids = [subsystemUid(hostname), agentUid(hostname), joinUid(hostname)];
+  const uids = [subsystemUid(hostname), agentUid(hostname), joinUid(hostname), repairUid(hostname)];
   return {
     entries: [domainEntryDn(hostname)],
     users: uids.map((uid) => ({ uid, dn: userDn(uid) })),

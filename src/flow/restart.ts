@@ -8,6 +8,7 @@ import type { Check, Listener } from '../plan/step.ts';
 import { connectHere, missingKras } from './connectors.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
 import { hasRenewalTimer, RENEWAL_TIMER } from './renewal/units.ts';
+import { refuseDuringRepair } from './repair/journal.ts';
 import { directoryOf, installedServer, type Report, type Site, tellingJournal } from './site.ts';
 
 const CERTMONGER = 'certmonger.service';
@@ -31,7 +32,7 @@ interface Repair {
 /**
  * Brings the server of this host back, in order: directory, CA, certmonger. What works is not touched. When the CA does
  * not work, its token is looked at before anything is changed.
- * @throws CapstanError `not-installed`, `unfinished-run`; PreflightError with `hsm-unavailable` or a PIN's own code and
+ * @throws CapstanError `not-installed`, `unfinished-run`, `unfinished-repair`; PreflightError with `hsm-unavailable` or a PIN's own code and
  *   nothing changed; `directory-not-started`, `ca-not-started`, `command-failed`, `interrupted`
  */
 export async function restartServer(host: Host, listen: Listener): Promise<Report> {
@@ -39,6 +40,7 @@ export async function restartServer(host: Host, listen: Listener): Promise<Repor
   const { site, hasCa, hasKra } = server;
   const journal = tellingJournal(server);
   if (isUnfinished(journal)) throw unfinished(journal.journal.flow);
+  await refuseDuringRepair();
   const found: Findings = {};
   const there = ({ id }: { id: string }) => hasCa || !['ca', 'token', 'connector'].includes(id);
   await runChecks(looks(host, site, hasKra, found).filter(there), listen);

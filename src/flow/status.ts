@@ -16,6 +16,7 @@ import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
 import { missingKras } from './connectors.ts';
 import { checkRecovery } from './key-recovery.ts';
 import { type Placed, placedCertificates } from './renewal/record.ts';
+import { isBeingRepaired } from './repair/journal.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
@@ -63,6 +64,7 @@ export async function serverStatus(host: Host): Promise<Status> {
   const journal = tellingJournal(server);
   const found = await Promise.all([
     installation(journal),
+    stoppedRepair(),
     services(host, site, hasCa),
     directory(host, site),
     ...(hasCa
@@ -83,6 +85,8 @@ function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[]
   const { flow } = journal.journal;
   if (isUnfinished(journal))
     return [`Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`];
+  if (findings.some(needsRepair))
+    return ['"capstan repair" gets the server back, with new certificates for the keys that it has.'];
   const restart = '"capstan restart" brings back what is down; it looks at the HSM first.';
   return [
     ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
@@ -91,6 +95,12 @@ function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[]
       ? ['"capstan renew" renews what is due, and puts in place what certmonger has renewed.']
       : []),
   ];
+}
+
+/** Whether a certificate has expired, or a repair stopped half way. */
+function needsRepair(finding: Finding): boolean {
+  const { expires } = finding as Partial<CertificateFinding>;
+  return finding.name === 'repair' || (expires !== undefined && new Date(expires) < new Date());
 }
 
 /**
@@ -108,6 +118,13 @@ export async function hsmConfiguration(host: Host): Promise<HsmRecord> {
     'hsm-record-missing',
     `The directory of ${site.domain} has no HSM record: its CA keeps its keys elsewhere.`,
   );
+}
+
+/** Nothing where no repair stopped half way. */
+async function stoppedRepair(): Promise<Finding[]> {
+  if (!(await isBeingRepaired())) return [];
+  const detail = 'stopped half way: Dogtag may have settings for its time only';
+  return [{ area: 'service', name: 'repair', well: false, detail }];
 }
 
 async function installation(journal: JournalFile): Promise<Finding[]> {

@@ -3,6 +3,7 @@ import { recordedServers } from '../directory/masters.ts';
 import { INSTANCE, type SubsystemName } from '../dogtag/certificates.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
 import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
+import { removeFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { clearLeftovers } from '../host/leftovers.ts';
 import type { JournalFile } from '../plan/journal.ts';
@@ -13,6 +14,7 @@ import { caAddSteps } from './ca-add.ts';
 import { removeHeartbeat } from './heartbeat.ts';
 import { kraAddSteps } from './kra.ts';
 import { leaveCluster, leavingCheck } from './leave.ts';
+import { REPAIR_JOURNAL } from './repair/journal.ts';
 import { type ReplicaSite, replicaSteps } from './replica.ts';
 import { serverSteps } from './server.ts';
 import {
@@ -67,6 +69,7 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
   const pin = hasObjects && options.token === 'purge' ? await purgePin(host, site, options) : undefined;
   // It would tell of a server that is being removed.
   if (whole) await removeHeartbeat(host);
+  if (whole) await removeFile(REPAIR_JOURNAL);
   if (finished) await leave(host, site, options);
   // Who could be told was told by that; the server that was joined may be gone since.
   const force = options.force || finished;

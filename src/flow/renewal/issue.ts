@@ -6,7 +6,7 @@ import { trackingRequests } from '../../certmonger/tracking.ts';
 import { agentCredentials } from '../../dogtag/agent.ts';
 import type { SystemCertificate } from '../../dogtag/certificates.ts';
 import { enroll } from '../../dogtag/enroll.ts';
-import { caSession } from '../../dogtag/rest.ts';
+import { type CaAccount, caSession } from '../../dogtag/rest.ts';
 import { failure, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
@@ -51,6 +51,14 @@ async function trackedAs(host: Host, current: X509Certificate): Promise<SystemCe
   );
 }
 
+/** Another way to the CA than as this host's agent over verified TLS, for a repair. */
+export interface OtherWay {
+  /** Who comes, by password. */
+  account?: CaAccount;
+  /** The expired TLS certificate, PEM, that the CA of this host shows; see `TrustedCa`. */
+  shows?: string | undefined;
+}
+
 /**
  * Has the CA of this host issue a renewed certificate, as its agent, and looks at it before anybody saves it.
  * @param request PKCS#10, PEM
@@ -60,11 +68,15 @@ export async function issueRenewal(
   host: Host,
   { hostname }: Pick<Site, 'hostname'>,
   { request, current, profile }: { request: string; current: X509Certificate; profile: string },
+  { account, shows }: OtherWay = {},
 ): Promise<X509Certificate> {
   await requireSameKey(host, request, current);
   const caCertificate = await readFile(CA_FILE, 'utf8');
-  const [{ restPath }, agent] = await Promise.all([dogtagOf(), agentCredentials()]);
-  const session = caSession(host, { hostname, caCertificate, restPath, agent });
+  const [{ restPath }, who] = await Promise.all([
+    dogtagOf(),
+    account ? { account } : agentCredentials().then((agent) => ({ agent })),
+  ]);
+  const session = caSession(host, { hostname, caCertificate, restPath, shows, ...who });
   try {
     const issued = new X509Certificate(await enroll(session, profile, request));
     requireRenewal(issued, current, new X509Certificate(caCertificate));

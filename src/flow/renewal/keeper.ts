@@ -17,6 +17,7 @@ import type { Host } from '../../host/host.ts';
 import { pause } from '../../host/wait.ts';
 import { isUnfinished } from '../../plan/journal.ts';
 import type { Listener } from '../../plan/step.ts';
+import { isBeingRepaired } from '../repair/journal.ts';
 import { installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { trackOne } from '../steps/tracking.ts';
 import { stepper } from '../token-move.ts';
@@ -40,7 +41,7 @@ export async function keepRenewalsHere(host: Host, listen: Listener): Promise<Re
   const server = await installedServer();
   const { hostname } = server.site;
   const nothing = (title: string) => ({ title, facts: [], next: [] });
-  if (!server.hasCa || isUnfinished(tellingJournal(server)))
+  if (!server.hasCa || isUnfinished(tellingJournal(server)) || (await isBeingRepaired()))
     return nothing(`The CA of ${hostname} is not whole; its certificates are left alone.`);
   const step = stepper(host, listen, [['renewals', 'Look for renewed certificates']]);
   const line = (text: string) => listen({ type: 'step-line', id: 'renewals', line: text });

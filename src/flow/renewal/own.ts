@@ -13,7 +13,7 @@ import { SERVER_PROFILE } from '../../dogtag/enroll.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { CA_FILE, directoryOf, directorySubject, type Site } from '../site.ts';
-import { issueRenewal } from './issue.ts';
+import { issueRenewal, type OtherWay } from './issue.ts';
 import { refreshUsers } from './users.ts';
 
 /** The profile for clients, by which FreeIPA renews its agent. */
@@ -27,8 +27,8 @@ export interface OwnCertificate {
   name: 'agent' | 'directory';
   title: string;
   current(): Promise<X509Certificate>;
-  /** Renews it, for the same key, and puts it in place. @returns the new one */
-  renew(): Promise<X509Certificate>;
+  /** Renews it, for the same key, and puts it in place. @param way to the CA, another than usual @returns the new one */
+  renew(way?: OtherWay): Promise<X509Certificate>;
 }
 
 /** Those of the server on this host. */
@@ -40,13 +40,13 @@ export function ownCertificates(host: Host, site: Site): OwnCertificate[] {
       name: 'agent',
       title: 'the certificate of the agent',
       current: agent,
-      renew: async () => renewAgent(host, site, await agent()),
+      renew: async (way) => renewAgent(host, site, await agent(), way),
     },
     {
       name: 'directory',
       title: 'the TLS certificate of the directory',
       current: directory,
-      renew: async () => renewDirectory(host, site, await directory()),
+      renew: async (way) => renewDirectory(host, site, await directory(), way),
     },
   ];
 }
@@ -57,21 +57,31 @@ export function endsSoon({ validToDate }: X509Certificate, now = Date.now()): bo
 }
 
 /** The agent's: known to Dogtag by its new certificate before it shows it. */
-async function renewAgent(host: Host, site: Site, current: X509Certificate): Promise<X509Certificate> {
+async function renewAgent(
+  host: Host,
+  site: Site,
+  current: X509Certificate,
+  way?: OtherWay,
+): Promise<X509Certificate> {
   const files = ['-in', AGENT_CERTIFICATE, '-signkey', AGENT_KEY];
   const { stdout } = await host.run('openssl', ['x509', '-x509toreq', ...files]);
   // Before the request stands what it was made from.
   const request = stdout.slice(stdout.indexOf('-----BEGIN'));
-  const issued = await issueRenewal(host, site, { request, current, profile: AGENT_PROFILE });
+  const issued = await issueRenewal(host, site, { request, current, profile: AGENT_PROFILE }, way);
   await withLocalDirectory(host, directoryOf(site), (directory) => refreshUsers(directory, [issued]));
   await writeFileAtomically(AGENT_CERTIFICATE, issued.toString(), { mode: 0o600 });
   return issued;
 }
 
-async function renewDirectory(host: Host, site: Site, current: X509Certificate): Promise<X509Certificate> {
+async function renewDirectory(
+  host: Host,
+  site: Site,
+  current: X509Certificate,
+  way?: OtherWay,
+): Promise<X509Certificate> {
   const instance = directoryOf(site);
   const request = await requestDirectoryCertificate(host, instance, directorySubject(site));
-  const issued = await issueRenewal(host, site, { request, current, profile: SERVER_PROFILE });
+  const issued = await issueRenewal(host, site, { request, current, profile: SERVER_PROFILE }, way);
   const caCertificate = await readFile(CA_FILE, 'utf8');
   await installDirectoryCertificate(host, instance, issued.toString(), caCertificate);
   await verifyDirectoryCertificate(host, instance, caCertificate);

@@ -27,6 +27,7 @@ export interface Renewed {
  * Puts renewed certificates in place: the token has each once, readable for Dogtag; the internal token, CS.cfg, the users in
  * the directory, and for the CA's own what trusts it follow; then Dogtag starts, and its CA makes a signature. All of them
  * cost one restart. Safe to call twice; what was begun by a run that was killed is taken again.
+ * @param meanwhile done when all is in place, before Dogtag starts
  * @throws CapstanError `hsm-unavailable` (nothing changed), and what its parts throw; Dogtag is started in any case
  */
 export async function placeCertificates(
@@ -34,6 +35,7 @@ export async function placeCertificates(
   site: Site,
   renewed: readonly Renewed[],
   line: (text: string) => void,
+  meanwhile: () => Promise<void> = async () => {},
 ): Promise<void> {
   const { hasKra } = await installedServer();
   await requireHsm(host, site, line);
@@ -42,12 +44,17 @@ export async function placeCertificates(
   let failed: unknown;
   try {
     await refreshCopies(host, site, renewed, line);
+    await meanwhile();
   } catch (error) {
     if (isInterruption(error)) throw error;
     host.log.write(`The certificates could not be put in place: ${sentenceOf(error)}`);
     failed = error;
   }
-  for (const deed of await restoreCa(host, site, line, hasKra)) line(deed);
+  try {
+    for (const deed of await restoreCa(host, site, line, hasKra)) line(deed);
+  } catch (error) {
+    throw isInterruption(error) ? error : (failed ?? error);
+  }
   if (failed) throw failed;
   await announce(host, site, renewed);
   const now = new Date().toISOString();

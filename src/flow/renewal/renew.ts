@@ -16,6 +16,7 @@ import { isUnfinished } from '../../plan/journal.ts';
 import { runChecks } from '../../plan/run.ts';
 import type { Check, Listener } from '../../plan/step.ts';
 import { requireHsm, serverProblems } from '../recovery.ts';
+import { refuseDuringRepair } from '../repair/journal.ts';
 import { type InstalledServer, installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
@@ -32,7 +33,7 @@ export interface RenewalWish {
 }
 
 /** A certificate that is to be renewed, or taken over. */
-interface Candidate {
+export interface Candidate {
   certificate: SystemCertificate;
   request: TrackingRequest;
   standing: Standing;
@@ -41,7 +42,7 @@ interface Candidate {
 /**
  * Renews certificates through certmonger, and waits until they are in place. On a server that does not renew what all share,
  * those certificates are taken over as far as the one that does has renewed them.
- * @throws CapstanError (exit code 2, nothing changed) `not-installed`, `no-ca`, `unfinished-run`, `certificate-unknown`,
+ * @throws CapstanError (exit code 2, nothing changed) `not-installed`, `no-ca`, `unfinished-run`, `unfinished-repair`, `certificate-unknown`,
  *   `not-due`, `not-renewal-master`; PreflightError with `ca-unwell`, `hsm-unavailable`; (exit code 1) `renewal-failed`,
  *   `renewal-slow`, those of the placement, `interrupted`
  */
@@ -50,6 +51,7 @@ export async function renewCertificates(
   { nickname, force, listen }: RenewalWish,
 ): Promise<Report> {
   const { site, hasKra } = await requireServer();
+  await refuseDuringRepair();
   const own = ownCertificates(host, site).filter(({ name }) => nickname === undefined || name === nickname);
   const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname, hasKra);
   await runChecks(looks(host, site), listen);
@@ -66,7 +68,7 @@ export async function renewCertificates(
     const { id } = candidate.certificate;
     await step(id, () => renewOne(host, site, candidate, tell(listen, id)));
   }
-  for (const { name, renew } of forced) await step(name, renew);
+  for (const { name, renew } of forced) await step(name, () => renew());
   const done = [
     ...forced.map(({ title }) => `renewed ${title}`),
     ...(await step('place', () => keepRenewals(host, site, tell(listen, 'place')))),
@@ -78,7 +80,11 @@ function tell(listen: Listener, id: string): (line: string) => void {
   return (line) => listen({ type: 'step-line', id, line });
 }
 
-async function requireServer(): Promise<InstalledServer> {
+/**
+ * The server of this host, which has a CA and came to its end.
+ * @throws CapstanError `not-root`, `not-installed`, `unfinished-run`, `no-ca`
+ */
+export async function requireServer(): Promise<InstalledServer> {
   const server = await installedServer();
   const journal = tellingJournal(server);
   if (isUnfinished(journal)) {
@@ -191,7 +197,11 @@ function titleOf({ nickname }: SystemCertificate, { renewsHere, master }: Standi
   return renewsHere ? `Renew "${nickname}"` : `Take "${nickname}" over from ${master}`;
 }
 
-async function renewOne(
+/**
+ * Has certmonger renew a certificate, or takes it over, and waits for that.
+ * @throws CapstanError `renewal-failed`, `renewal-slow`, those of certmonger
+ */
+export async function renewOne(
   host: Host,
   site: Site,
   { certificate, request, standing }: Candidate,

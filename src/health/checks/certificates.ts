@@ -21,7 +21,7 @@ export const CERTIFICATE_CHECKS: readonly HealthCheck[] = [
     area: 'certificate',
     severity: 'CRITICAL',
     holds: 'No certificate of this server has expired.',
-    remedy: 'See "capstan status" and "getcert list" for why it was not renewed.',
+    remedy: '"capstan repair" gets the server back; "getcert list" tells why it was not renewed.',
     needs: ['lifetimes', 'clock'],
     look: ({ lifetimes, clock }) =>
       lifetimes

@@ -92,6 +92,7 @@ test('what a host leaves in the security domain names no other host', () => {
     'uid=CA-ca2.example.test-8443,ou=people,o=ipaca',
     'uid=capstan-ca2.example.test,ou=people,o=ipaca',
     'uid=admin-ca2.example.test,ou=people,o=ipaca',
+    'uid=capstan-repair-ca2.example.test,ou=people,o=ipaca',
   ]);
 });
 

@@ -1,0 +1,86 @@
+/** What of a server's certificates has expired. */
+import { X509Certificate } from 'node:crypto';
+import { CA_SIGNING_NICKNAME, INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
+import { certificatePem, tokenCertificate } from '../../dogtag/nssdb.ts';
+import { refusal } from '../../errors.ts';
+import type { Host } from '../../host/host.ts';
+import { systemCertificates } from '../renewal/cluster.ts';
+import { ownCertificates } from '../renewal/own.ts';
+import type { Site } from '../site.ts';
+
+/** A certificate of a server, with what a person calls it. */
+export interface Named {
+  name: string;
+  certificate: X509Certificate;
+}
+
+/** The certificates of the server on this host, read where their keys are: no daemon has to run for it. */
+export async function certificatesHere(host: Host, site: Site, hasKra: boolean): Promise<Named[]> {
+  const found: Named[] = [];
+  for (const one of systemCertificates(hasKra))
+    found.push({ name: `"${one.nickname}"`, certificate: await read(host, site, one) });
+  for (const { title, current } of ownCertificates(host, site))
+    found.push({ name: title, certificate: await current() });
+  return found;
+}
+
+async function read(
+  host: Host,
+  { token }: Site,
+  { nickname, token: where }: SystemCertificate,
+): Promise<X509Certificate> {
+  const pem = await (where === 'hsm'
+    ? tokenCertificate(host, INSTANCE, token.label, nickname)
+    : certificatePem(host, INSTANCE, nickname));
+  return new X509Certificate(pem);
+}
+
+/** Whether a certificate has expired. */
+export function isExpired({ validToDate }: Pick<X509Certificate, 'validToDate'>, now = new Date()): boolean {
+  return validToDate < now;
+}
+
+/**
+ * Those that have expired, first the one that did first.
+ * @throws CapstanError (exit code 2) `nothing-expired`, `clock-behind`, `ca-expired`
+ */
+export function requireExpired(certificates: readonly Named[], now = new Date()): Named[] {
+  const expired = certificates
+    .filter(({ certificate }) => isExpired(certificate, now))
+    .toSorted((a, b) => a.certificate.validToDate.getTime() - b.certificate.validToDate.getTime());
+  refuseOddClock(certificates, now);
+  const authority = expired.find(({ name }) => name === `"${CA_SIGNING_NICKNAME}"`);
+  if (authority) throw authorityExpired(authority.certificate);
+  if (expired.length > 0) return expired;
+  throw refusal(
+    'nothing-expired',
+    'No certificate of this server has expired; there is nothing to repair.',
+    'Renew what is due with "capstan renew", and bring a server back that does not work with "capstan restart".',
+  );
+}
+
+function refuseOddClock(certificates: readonly Named[], now: Date): void {
+  const early = certificates.find(({ certificate }) => certificate.validFromDate > now);
+  if (!early) return;
+  throw refusal(
+    'clock-behind',
+    `The clock says ${now.toISOString()}, but ${early.name} is valid from ${early.certificate.validFromDate.toISOString()} on.`,
+    'Set the clock, best from a time server; nothing is to be repaired before.',
+  );
+}
+
+function authorityExpired(certificate: X509Certificate) {
+  const isRoot = certificate.issuer === certificate.subject;
+  return refusal(
+    'ca-expired',
+    `The certificate of the CA itself expired on ${day(certificate)}; nothing that it signs would be accepted.`,
+    isRoot
+      ? 'Its key is on the token still, but this release renews only a CA that is valid. Set the clock back for the time of "capstan renew" on a copy of this server, and ask for help.'
+      : `Have ${certificate.issuer.replaceAll('\n', ',')} certify its key anew first.`,
+  );
+}
+
+/** The day on which a certificate ends. */
+export function day({ validToDate }: Pick<X509Certificate, 'validToDate'>): string {
+  return validToDate.toISOString().slice(0, 10);
+}
