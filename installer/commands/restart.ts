@@ -10,7 +10,8 @@ What happens: the directory, the CA and certmonger are looked at, and what works
 left alone. When the CA does not work, the token is looked at first, with one login
 with the PIN that Dogtag keeps; while the HSM is away, nothing is touched. Then what
 is down is brought back in order: the directory, the CA, certmonger. It is done when
-the CA has made a signature with a key on the HSM.
+the CA has made a signature with a key on the HSM. Where certmonger has another PIN of
+the token than Dogtag, it takes Dogtag's, after that was tried once.
 
 When to use it: after an outage of the HSM, which Dogtag never gets over by itself;
 after the directory or Dogtag was stopped; when "capstan status" says so.

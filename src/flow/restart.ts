@@ -1,4 +1,5 @@
 /** Bringing back a server that stopped, or whose CA lost its HSM: what `capstan restart` does. */
+import { type KeptPin, replacePins } from '../certmonger/pins.ts';
 import { CapstanError, failure, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, start } from '../host/services.ts';
@@ -7,6 +8,7 @@ import { runChecks } from '../plan/run.ts';
 import type { Check, Listener } from '../plan/step.ts';
 import { connectHere, missingKras } from './connectors.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
+import { outdatedPins } from './renewal/pins.ts';
 import { hasRenewalTimer, RENEWAL_TIMER } from './renewal/units.ts';
 import { refuseDuringRepair } from './repair/journal.ts';
 import { directoryOf, installedServer, type Report, type Site, tellingJournal } from './site.ts';
@@ -19,6 +21,8 @@ interface Findings {
   ca?: CapstanError | undefined;
   connector?: CapstanError | undefined;
   certmonger?: CapstanError | undefined;
+  /** What certmonger has to be told because the PIN of a token was changed. */
+  pins?: KeptPin[];
 }
 
 /** One part of the server, and how it is brought back. */
@@ -44,7 +48,7 @@ export async function restartServer(host: Host, listen: Listener): Promise<Repor
   const found: Findings = {};
   const there = ({ id }: { id: string }) => hasCa || !['ca', 'token', 'connector'].includes(id);
   await runChecks(looks(host, site, hasKra, found).filter(there), listen);
-  const repairs = repairsOf(host, site, hasKra).filter(there);
+  const repairs = repairsOf(host, site, hasKra, found).filter(there);
   listen({ type: 'plan', steps: repairs.map(({ id, title }) => ({ id, title })) });
   const done: string[] = [];
   for (const repair of repairs) done.push(...(await take(repair, found[repair.id] !== undefined, listen)));
@@ -80,7 +84,8 @@ function looks(host: Host, site: Site, kra: boolean, found: Findings): Check[] {
       id: 'token',
       title: `The token ${site.token.label} lets Dogtag in`,
       async run() {
-        if (!found.ca) return 'the CA uses it';
+        found.pins = await outdatedPins(site);
+        if (!found.ca && found.pins.length === 0) return 'the CA uses it';
         await requireHsm(host, site, () => {});
         return 'yes';
       },
@@ -98,21 +103,20 @@ function looks(host: Host, site: Site, kra: boolean, found: Findings): Check[] {
     },
     {
       id: 'certmonger',
-      title: 'certmonger runs',
+      title: 'certmonger runs, with the PINs that Dogtag has',
       async run() {
         const idle = await idleUnits(host);
         if (idle.length > 0)
-          found.certmonger = new CapstanError({
-            code: 'certmonger-stopped',
-            message: `${idle.join(' and ')} not active`,
-          });
+          found.certmonger = failure('certmonger-stopped', `${idle.join(' and ')} not active`);
+        else if (found.pins?.length)
+          found.certmonger = failure('pins-outdated', 'it has another PIN than Dogtag');
         return fact(found.certmonger, 'to be started');
       },
     },
   ];
 }
 
-function repairsOf(host: Host, site: Site, kra: boolean): Repair[] {
+function repairsOf(host: Host, site: Site, kra: boolean, { pins = [] }: Findings): Repair[] {
   return [
     {
       id: 'directory',
@@ -137,9 +141,14 @@ function repairsOf(host: Host, site: Site, kra: boolean): Repair[] {
       id: 'certmonger',
       title: 'Start certmonger, and the timer of the renewals',
       async run() {
+        // Before it is started: it gives its PINs to the tokens when it starts.
+        if (pins.length > 0) await replacePins(host, pins);
         const idle = await idleUnits(host);
         for (const unit of idle) await start(host, unit);
-        return idle.map((unit) => `started ${unit.replace(/\.service$/, '')}`);
+        return [
+          ...(pins.length > 0 ? ['had certmonger take the PIN that Dogtag has'] : []),
+          ...idle.map((unit) => `started ${unit.replace(/\.service$/, '')}`),
+        ];
       },
     },
   ];

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
 import {
   isAtRest,
+  knownCa,
   MONITORING,
   resubmit,
   type TrackingRequest,
@@ -19,12 +20,15 @@ import { isUnfinished } from '../../plan/journal.ts';
 import type { Listener } from '../../plan/step.ts';
 import { isBeingRepaired } from '../repair/journal.ts';
 import { installedServer, type Report, type Site, tellingJournal } from '../site.ts';
-import { trackOne } from '../steps/tracking.ts';
+import { CA_NICKNAME, trackOne } from '../steps/tracking.ts';
+import { tokenAnswers } from '../token-look.ts';
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
 import { endsSoon, ownCertificates } from './own.ts';
+import { refreshPins } from './pins.ts';
 import { notInPlace, placeCertificates, type Renewed } from './place.ts';
 import { placedCertificates } from './record.ts';
+import { helperCommand } from './units.ts';
 
 /** Milliseconds between two looks whether certmonger is at work. */
 const BETWEEN_LOOKS = 1000;
@@ -61,13 +65,14 @@ export async function keepRenewalsHere(host: Host, listen: Listener): Promise<Re
  */
 export async function keepRenewals(host: Host, site: Site, line: (text: string) => void): Promise<string[]> {
   const done: string[] = [];
+  await refreshPins(host, site, line);
   await withCertmonger(host, (certmonger) => trackMissing(host, certmonger, site));
   for (let round = 0; round < ROUNDS; round += 1) {
     const requests = await withCertmonger(host, (certmonger) => untilQuiet(host, certmonger));
     for (const certificate of systemCertificates()) {
       const request = requests.find(({ id }) => id === certificate.id);
       if (!request?.certificate) continue;
-      if (request.status === UNREACHABLE) await askAgain(host, request);
+      if (await mayGoOn(host, site, request)) await askAgain(host, request);
       const taken = await takeOver(host, site, certificate, request, line);
       if (taken) done.push(`took over "${certificate.nickname}" from ${taken}`);
     }
@@ -85,20 +90,33 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
   return done;
 }
 
-/** Tracks what a run that was killed between giving up a request and making it again left untracked. */
-async function trackMissing(host: Host, certmonger: Certmonger, site: Site): Promise<void> {
+/**
+ * Has certmonger know its CA, and track what a run that was killed between giving up a request and making it again left
+ * untracked.
+ */
+export async function trackMissing(host: Host, certmonger: Certmonger, site: Site): Promise<void> {
   const ids = new Set((await trackingRequests(certmonger)).map(({ id }) => id));
   const placed = await placedCertificates();
+  await knownCa(certmonger, CA_NICKNAME, helperCommand());
   for (const certificate of systemCertificates()) {
     if (!ids.has(certificate.id) && placed[certificate.id])
       await trackOne(host, certmonger, site, certificate);
   }
 }
 
-/** The state of a request whose CA did not answer: it was being restarted, perhaps. */
-const UNREACHABLE = 'CA_UNREACHABLE';
+/** The states of a request whose CA did not answer, whose helper was killed, or whose token was away or let nobody in. */
+const GIVEN_UP = /^(?:CA_UNREACHABLE|NEED_GUIDANCE|NEED_\w+_(?:TOKEN|PIN))$/;
 
-/** certmonger itself would wait for hours, or days. */
+/**
+ * Whether certmonger is to be asked again. Programs that disturb each other at a token of SoftHSM look like a wrong PIN;
+ * where the token counts a wrong one, it is not tried on and on.
+ */
+async function mayGoOn(host: Host, { token }: Site, { status }: TrackingRequest): Promise<boolean> {
+  if (!GIVEN_UP.test(status)) return false;
+  return !status.endsWith('_PIN') || !(await tokenAnswers(host, token)).pinCountLow;
+}
+
+/** certmonger itself would wait for hours for its CA, and for the others until somebody asks it to go on. */
 async function askAgain(host: Host, request: TrackingRequest): Promise<void> {
   await withCertmonger(host, async (certmonger) => {
     await resubmit(certmonger, request);

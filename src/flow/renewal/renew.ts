@@ -20,8 +20,9 @@ import { refuseDuringRepair } from '../repair/journal.ts';
 import { type InstalledServer, installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { stepper } from '../token-move.ts';
 import { type Standing, standingOf, systemCertificates } from './cluster.ts';
-import { keepRenewals, sameSerial, takeOver } from './keeper.ts';
+import { keepRenewals, sameSerial, takeOver, trackMissing } from './keeper.ts';
 import { DUE_DAYS, ownCertificates } from './own.ts';
+import { refreshPins } from './pins.ts';
 
 /** What is to be renewed. */
 export interface RenewalWish {
@@ -55,6 +56,8 @@ export async function renewCertificates(
   const own = ownCertificates(host, site).filter(({ name }) => nickname === undefined || name === nickname);
   const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname, hasKra);
   await runChecks(looks(host, site), listen);
+  await refreshPins(host, site, () => {});
+  await withCertmonger(host, (certmonger) => trackMissing(host, certmonger, site));
   const candidates = await chosen(host, site, wanted, nickname !== undefined, force);
   const forced = force ? own : [];
   const step = stepper(host, listen, [
