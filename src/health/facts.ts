@@ -225,4 +225,8 @@ export interface CertmongerFacts {
   requests: TrackingRequest[];
   /** Whether it knows the CA helper that the requests are to use. */
   knowsCa: boolean;
+  /** The names of requests for which it keeps another PIN than Dogtag does. */
+  otherPins: string[];
+  /** By the names of the requests: the serial numbers, hexadecimal, of the certificates that are in place. */
+  placed: Record<string, string>;
 }

@@ -26,6 +26,8 @@ import type { Host } from '../../host/host.ts';
 import { isUnfinished, storyOf } from '../../plan/journal.ts';
 import { version } from '../../version.ts';
 import { checkHostname } from '../preflight.ts';
+import { outdatedPins } from '../renewal/pins.ts';
+import { placedCertificates } from '../renewal/record.ts';
 import { crlProblem } from '../roles.ts';
 import {
   CA_FILE,
@@ -179,6 +181,7 @@ function caReaders(
         return withCertmonger(host, async (certmonger) => ({
           requests: await trackingRequests(certmonger),
           knowsCa: (await findCa(certmonger, CA_NICKNAME)) !== undefined,
+          ...(await renewalFacts(await siteOf())),
         }));
       },
     }),
@@ -297,6 +300,15 @@ async function nssFacts(host: Host, { certificates: all }: ServerFacts): Promise
     ),
   ]);
   return { trust, libraries, certificates: Object.fromEntries(certificates.filter(([, der]) => der !== '')) };
+}
+
+/** What this host keeps beside certmonger about its renewals. */
+async function renewalFacts(site: Site): Promise<Pick<Facts['certmonger'], 'otherPins' | 'placed'>> {
+  const [outdated, placed] = await Promise.all([outdatedPins(site), placedCertificates()]);
+  return {
+    otherPins: outdated.map(({ id }) => id),
+    placed: Object.fromEntries(Object.entries(placed).map(([id, { serial }]) => [id, serial])),
+  };
 }
 
 function serialIn(der: string): string[] {

@@ -52,6 +52,7 @@ export const REPLICATION_CHECKS: readonly HealthCheck[] = [
     needs: ['cluster'],
     look: ({ cluster }) =>
       cluster.parts
+        .map(({ suffix, parts }) => ({ suffix, parts: joined(parts, oneWay(cluster, suffix)) }))
         .filter(({ parts }) => parts.length > 1)
         .map(({ suffix, parts }) => ({
           key: suffix,
@@ -78,7 +79,12 @@ export const REPLICATION_CHECKS: readonly HealthCheck[] = [
     holds: 'The directory keeps account of no server that is gone.',
     remedy: '"capstan topology forget SERVER" cleans what is left of a server.',
     needs: ['directory'],
-    look: ({ directory }) => leftRuvs(directory),
+    look: ({ directory }) =>
+      leftovers(directory).map(({ id, suffix, hostname }) => ({
+        key: `${id} ${suffix}`,
+        message: `The directory still keeps account of the replica ${id} of ${suffix}, on ${hostname}, which is no server of the cluster.`,
+        remedy: `"capstan topology forget ${hostname}" cleans what is left of it.`,
+      })),
   }),
   judgement({
     code: 'sender-leftover',
@@ -93,8 +99,14 @@ export const REPLICATION_CHECKS: readonly HealthCheck[] = [
           servers.map(({ hostname }) => senderDn(hostname, suffix).toLowerCase()),
         ),
       );
+      // What goes with the account of a server's changes (ruv-leftover) is told there.
+      const told = new Set(
+        leftovers({ servers, replicas }).map(({ hostname, suffix }) =>
+          senderDn(hostname, suffix).toLowerCase(),
+        ),
+      );
       return senders
-        .filter((dn) => !known.has(dn.toLowerCase()))
+        .filter((dn) => !known.has(dn.toLowerCase()) && !told.has(dn.toLowerCase()))
         .map((dn) => ({ key: dn, message: `The account ${dn} belongs to no server of the cluster.` }));
     },
   }),
@@ -147,20 +159,42 @@ function feed(
   });
 }
 
+/** A server that an update vector names and that is not recorded. */
+interface Leftover {
+  id: number;
+  suffix: string;
+  hostname: string;
+}
+
 /** What the update vectors name beside the servers that are recorded. */
-function leftRuvs({ servers, replicas }: DirectoryFacts): Fault[] {
+function leftovers({ servers, replicas }: Pick<DirectoryFacts, 'servers' | 'replicas'>): Leftover[] {
   const known = servers.map(({ hostname }) => hostname.toLowerCase());
   return replicas.flatMap(({ suffix, ruv, id: own }) =>
-    ruv.elements.flatMap(({ id, url }): Fault[] => {
+    ruv.elements.flatMap(({ id, url }): Leftover[] => {
       const [, hostname = ''] = /^ldaps?:\/\/([^:/]+)/i.exec(url) ?? [];
-      if (id === own || hostname === '' || known.includes(hostname.toLowerCase())) return [];
-      return [
-        {
-          key: `${id} ${suffix}`,
-          message: `The directory still keeps account of the replica ${id} of ${suffix}, on ${hostname}, which is no server of the cluster.`,
-          remedy: `"capstan topology forget ${hostname}" cleans what is left of it.`,
-        },
-      ];
+      const isKnown = id === own || hostname === '' || known.includes(hostname.toLowerCase());
+      return isKnown ? [] : [{ id, suffix, hostname }];
     }),
+  );
+}
+
+/** The feeds that lead one way only. */
+function oneWay({ feeds }: ClusterFacts, suffix: string): (readonly [string, string])[] {
+  return feeds
+    .filter((feed) => feed.suffix === suffix && feed.state === 'missing')
+    .map(({ sender, receiver }) => [sender, receiver] as const);
+}
+
+/** The parts that are left when the servers of each pair count as connected. */
+function joined(
+  parts: readonly (readonly string[])[],
+  pairs: readonly (readonly [string, string])[],
+): string[][] {
+  return pairs.reduce<string[][]>(
+    (left, pair) => {
+      const touched = left.filter((part) => part.some((name) => pair.includes(name)));
+      return [...left.filter((part) => !touched.includes(part)), touched.flat()];
+    },
+    parts.map((part) => [...part]),
   );
 }

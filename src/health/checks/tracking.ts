@@ -17,7 +17,7 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
     area: 'tracking',
     severity: 'ERROR',
     holds: 'certmonger knows the CA that it is to renew from.',
-    remedy: 'Install the CA of the server anew, or add the CA helper again ("getcert add-ca").',
+    remedy: '"capstan renew" adds it again.',
     needs: ['certmonger'],
     look: ({ certmonger }) =>
       certmonger.knowsCa ? [] : [{ message: 'certmonger knows no CA named capstan.' }],
@@ -27,7 +27,7 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
     area: 'tracking',
     severity: 'ERROR',
     holds: 'certmonger tracks each system certificate.',
-    remedy: 'Have it tracked again: "getcert start-tracking", as another server tracks it ("getcert list").',
+    remedy: '"capstan renew" has it tracked again.',
     needs: ['server', 'certmonger'],
     look: (facts) =>
       facts.server.certificates
@@ -39,7 +39,8 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
     area: 'tracking',
     severity: 'ERROR',
     holds: 'certmonger watches each system certificate (MONITORING).',
-    remedy: 'Look at "getcert list" and "journalctl -u certmonger".',
+    remedy:
+      'See "getcert list" and "journalctl -u certmonger" for the cause; when it is gone, "capstan renew".',
     needs: ['server', 'certmonger'],
     look: (facts) =>
       tracked(facts).flatMap(({ nickname, request }): Fault[] =>
@@ -68,11 +69,47 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
       ),
   }),
   judgement({
+    code: 'tracking-pin-differs',
+    area: 'tracking',
+    severity: 'ERROR',
+    holds: 'certmonger has the PIN of each token that Dogtag has.',
+    remedy:
+      'When the PIN in password.conf is right, "capstan restart" has certmonger take it. Do not restart certmonger or the host before: at each start it tries the old PIN.',
+    needs: ['server', 'certmonger'],
+    look: (facts) =>
+      tracked(facts)
+        .filter(({ request }) => facts.certmonger.otherPins.includes(request.id))
+        .map(({ nickname, token }) => ({
+          key: nickname,
+          message: `certmonger has another PIN for "${nickname}", on ${token === undefined ? 'the internal token' : `the token ${token}`}, than Dogtag's password.conf.`,
+        })),
+  }),
+  judgement({
+    code: 'renewal-unplaced',
+    area: 'tracking',
+    severity: 'ERROR',
+    holds: 'What certmonger renewed is in place.',
+    remedy:
+      '"capstan renew" puts it in place; "journalctl -u capstan-renewal" tells why that was not done by itself.',
+    needs: ['server', 'certmonger'],
+    look: (facts) =>
+      tracked(facts).flatMap(({ nickname, request }): Fault[] => {
+        const placed = facts.certmonger.placed[request.id];
+        if (placed === undefined || placed === request.serial || request.status !== MONITORING) return [];
+        return [
+          {
+            key: nickname,
+            message: `certmonger has renewed "${nickname}" (serial number ${request.serial}); ${placed} is in place.`,
+          },
+        ];
+      }),
+  }),
+  judgement({
     code: 'tracking-token-differs',
     area: 'tracking',
     severity: 'ERROR',
     holds: 'Each system certificate is tracked in the token that it is in.',
-    remedy: 'Stop the tracking ("getcert stop-tracking -i ID") and start it with the right token (-t).',
+    remedy: 'Stop the tracking ("getcert stop-tracking -i ID"); "capstan renew" has it tracked where it is.',
     needs: ['server', 'certmonger'],
     look: (facts) =>
       tracked(facts).flatMap(({ nickname, token, request }): Fault[] =>

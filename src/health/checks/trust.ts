@@ -49,9 +49,13 @@ export const TRUST_CHECKS: readonly HealthCheck[] = [
     severity: 'ERROR',
     holds: 'The certificates on the HSM have the trust that Dogtag needs, and their keys.',
     remedy: REMEDY,
-    needs: ['server', 'tokenTrust'],
-    look: ({ server, tokenTrust }) =>
-      differing(tokenTrust, onToken(server.certificates), `the token ${server.token.label}`),
+    needs: ['server', 'tokenTrust', 'hsmLogin'],
+    look({ server, tokenTrust, hsmLogin }) {
+      // Without its key a certificate lacks a flag as well; of that key another check tells.
+      const keyless = hsmLogin.keys.flatMap(({ nickname, state }) => (state === 'no-key' ? [nickname] : []));
+      const whole = server.certificates.filter(({ nickname }) => !keyless.includes(nickname));
+      return differing(tokenTrust, onToken(whole), `the token ${server.token.label}`);
+    },
   }),
   judgement({
     code: 'module-missing',

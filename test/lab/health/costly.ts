@@ -26,17 +26,26 @@ function request(id: string, expression: string): { make: string; mend: string }
 
 export const TRUST_FAULTS: readonly MadeFault[] = [
   {
-    codes: ['trust-internal-differs', 'trust-token-differs'],
+    // Of a certificate that is in the internal token alone: it decides for the HSM's otherwise.
+    codes: 'trust-internal-differs',
     alone: true,
-    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal; n='auditSigningCert cert-pki-ca'
-certutil -L -d $A -n "$n" -a > $K/cert; certutil -D -d $A -n "$n" -f $K/internal; certutil -A -d $A -n "$n" -t ,, -i $K/cert -f $K/internal`,
+    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal
+certutil -M -d $A -n 'Server-Cert cert-pki-ca' -t P,, -f $K/internal`,
+    mend: 'give $A/cert9.db; rm $K/internal',
+  },
+  {
+    // A copy in the internal token that nobody needs, and that decides all the same.
+    codes: 'trust-token-differs',
+    alone: true,
+    make: `keep $A/cert9.db; sed -n s/^internal=//p $P > $K/internal; n='ocspSigningCert cert-pki-ca'
+sed -n s/^ca.ocsp_signing.cert=//p $C | base64 -d > $K/cert; certutil -A -d $A -n "$n" -t P,, -i $K/cert -f $K/internal`,
     mend: 'give $A/cert9.db; rm $K/internal',
   },
 ];
 
 export const KEY_FAULTS: readonly MadeFault[] = [
   {
-    codes: ['hsm-key-missing', 'trust-token-differs'],
+    codes: 'hsm-key-missing',
     alone: true,
     says: /auditSigningCert cert-pki-ca" has no private key on the token/,
     make: `set -- auditSigningCert; ${HIDE_KEY}`,
@@ -93,9 +102,24 @@ export const TRACKING_FAULTS: readonly MadeFault[] = [
     ...request('capstan-ca-audit-signing', '/^ca_error=/d; $ a ca_error=no such luck'),
   },
   {
+    // certmonger itself goes on with the PIN that it read before, until it is started anew.
+    codes: 'tracking-pin-differs',
+    alone: true,
+    says: /another PIN for "caSigningCert cert-pki-ca", on the token/,
+    make: `sed -i 's/^key_pin=.*/&x/' $(grep -l '^id=capstan-ca-signing$' /var/lib/certmonger/requests/*)`,
+    mend: 'capstan restart --output json >/dev/null',
+  },
+  {
+    codes: 'renewal-unplaced',
+    says: /has renewed "auditSigningCert cert-pki-ca".*; 0f is in place/,
+    make: `f=/var/lib/capstan/renewals.json; keep $f; jq '."capstan-ca-audit-signing".serial = "0f"' $K$f > $f`,
+    mend: 'give /var/lib/capstan/renewals.json',
+  },
+  {
     codes: 'tracking-missing',
-    make: `f=$(grep -l '^id=capstan-tls-server$' /var/lib/certmonger/requests/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
+    alone: true,
+    make: 'getcert stop-tracking -i capstan-tls-server >/dev/null',
+    mend: 'capstan renew --output json >/dev/null',
   },
   {
     // The same certificate in a database of its own: a request that is well, in the wrong token.
@@ -108,8 +132,9 @@ getcert start-tracking -d /root/other -n 'subsystemCert cert-pki-ca' -I capstan-
   },
   {
     codes: 'tracking-ca-missing',
-    make: `f=$(grep -l '^id=capstan$' /var/lib/certmonger/cas/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
+    alone: true,
+    make: 'getcert remove-ca -c capstan >/dev/null',
+    mend: 'capstan renew --output json >/dev/null',
   },
 ];
 

@@ -10,15 +10,18 @@ import {
   FILE_FAULTS,
   HOST_FAULTS,
   HSM_FAULTS,
+  INSTALLATION_FAULTS,
   ROLE_FAULTS,
-  SERVER_FAULTS,
   SERVICE_FAULTS,
 } from './quick.ts';
 import { REPLICATION_FAULTS } from './replication.ts';
 
-/** Every fault that is made for real, with the area that its checks belong to. */
-export const FAULTS: readonly [name: string, faults: readonly MadeFault[]][] = [
-  ['server', SERVER_FAULTS],
+/** Faults, with the area that their checks belong to. */
+type Faults = readonly (readonly [name: string, faults: readonly MadeFault[]])[];
+
+/** Those that one server can have by itself: a look at it is quicker than one at a cluster. */
+export const SERVER_FAULTS: Faults = [
+  ['server', INSTALLATION_FAULTS],
   ['host', HOST_FAULTS],
   ['service', SERVICE_FAULTS],
   ['ca', CA_FAULTS],
@@ -29,6 +32,11 @@ export const FAULTS: readonly [name: string, faults: readonly MadeFault[]][] = [
   ['tracking', TRACKING_FAULTS],
   ['hsm', [...HSM_FAULTS, ...KEY_FAULTS, ...GLASSES_FAULTS]],
   ['file', FILE_FAULTS],
-  ['replication', REPLICATION_FAULTS],
   ['restart', RESTART_FAULTS],
 ];
+
+/** Those that need another server. */
+export const CLUSTER_FAULTS: Faults = [['replication', REPLICATION_FAULTS]];
+
+/** Every fault that is made for real. */
+export const FAULTS: Faults = [...SERVER_FAULTS, ...CLUSTER_FAULTS];

@@ -1,5 +1,5 @@
 /** Faults that restart nothing: of files, of entries, of what is mounted. */
-import type { MadeFault } from './fault.ts';
+import { type MadeFault, timedatectl } from './fault.ts';
 
 /** A line of CS.cfg, changed. */
 function setting(expression: string): { make: string; mend: string } {
@@ -25,7 +25,7 @@ function away(path: string): { make: string; mend: string } {
   return { make: `mv ${path} ${path}.away`, mend: `mv ${path}.away ${path}` };
 }
 
-export const SERVER_FAULTS: readonly MadeFault[] = [
+export const INSTALLATION_FAULTS: readonly MadeFault[] = [
   { codes: 'not-installed', alone: true, ...away('/var/lib/capstan/server.json') },
   {
     codes: 'installation-unfinished',
@@ -83,6 +83,12 @@ export const HOST_FAULTS: readonly MadeFault[] = [
     codes: 'clock-wrong',
     make: `f=/opt/capstan/dist/src/host/clock.js; keep $f; touch -d '+3 days' $f`,
     mend: 'give /opt/capstan/dist/src/host/clock.js',
+  },
+  {
+    codes: 'clock-unsynchronised',
+    place: 'timedatectl',
+    make: timedatectl('no'),
+    mend: 'umount /usr/bin/timedatectl',
   },
   {
     codes: 'hostname-wrong',

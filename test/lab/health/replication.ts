@@ -44,8 +44,7 @@ sleep 4`,
     mend: REPAIR,
   },
   {
-    // One way alone connects nobody.
-    codes: ['feed-missing', 'replication-parted'],
+    codes: 'feed-missing',
     alone: true,
     on: 'ca2',
     make: `AG=$(ldapsearch -LLL -o ldif-wrap=no $L -b 'cn=mapping tree,cn=config' '(objectClass=nsDS5ReplicationAgreement)' 1.1 | sed -n 's/^dn: //p')
@@ -90,7 +89,7 @@ END`,
   },
   {
     // What is left when somebody deletes the record of a server and nothing else.
-    codes: ['ruv-leftover', 'sender-leftover'],
+    codes: 'ruv-leftover',
     alone: true,
     says: /ca2\.example\.test, which is no server of the cluster/,
     make: 'R=cn=ca2.example.test,cn=masters,cn=ipa,cn=etc,$S; entry $R > $K/record; ldapdelete $L -r $R',

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RoleEntry } from '../../../src/directory/masters.ts';
+import { senderDn } from '../../../src/directory/replication.ts';
+import { CA_CERTIFICATES, type SystemCertificate } from '../../../src/dogtag/certificates.ts';
 import { isNewer } from '../../../src/health/checks/server.ts';
 import type { Facts, ServerFacts } from '../../../src/health/facts.ts';
 import { found } from './facts.ts';
@@ -141,6 +143,81 @@ describe('replication', () => {
     ]);
     expect(found('feed-disabled', { cluster })).toHaveLength(1);
     expect(found('feed-failing', { cluster })).toEqual([]);
+  });
+});
+
+describe('what one fault has another check find as well', () => {
+  const twoParts = [{ suffix: 'o=ipaca', parts: [['a', 'c'], ['b']] }];
+  const feed = (state: string) => ({
+    ...{ suffix: 'o=ipaca', sender: 'a', receiver: 'b', state, well: false, detail: '' },
+  });
+
+  test('servers that only one feed too few parts are told by that feed', () => {
+    const parted = (state: string, suffix = 'o=ipaca') =>
+      found('replication-parted', {
+        cluster: { servers: [], parts: twoParts, feeds: [{ ...feed(state), suffix }] },
+      });
+    expect(parted('missing')).toEqual([]);
+    expect(parted('unknown')).toHaveLength(1);
+    expect(parted('missing', 'dc=example,dc=test')).toHaveLength(1);
+  });
+
+  test('an account is told once: with the changes of its server, where there are some', () => {
+    const suffix = 'dc=example,dc=test';
+    const gone = senderDn('ca9.example.test', suffix);
+    const replicas = (host: string): Facts['directory']['replicas'] => [
+      { suffix, id: 3, ruv: { generation: 'x', elements: [{ id: 7, url: `ldap://${host}:389` }] } },
+    ];
+    const told = (host: string) =>
+      found('sender-leftover', {
+        directory: { ...directory, senders: [gone], replicas: replicas(host) },
+      });
+    expect(told('ca1.example.test')).toHaveLength(1);
+    expect(told('ca9.example.test')).toEqual([]);
+  });
+
+  test('a certificate without its key has other flags, and its key is told', () => {
+    const audit = { ...CA_CERTIFICATES[2] } as SystemCertificate;
+    const flags = (state: 'no-key' | 'other-key') =>
+      found('trust-token-differs', {
+        server: { ...server, certificates: [audit] },
+        tokenTrust: { [audit.nickname]: ',,P' },
+        hsmLogin: { keys: [{ nickname: audit.nickname, state, weaknesses: [] }] },
+      });
+    expect(flags('no-key')).toEqual([]);
+    expect(flags('other-key')).toHaveLength(1);
+  });
+});
+
+describe('renewals', () => {
+  const request = {
+    ...{ path: '', id: 'capstan-ca-signing', status: 'MONITORING', stuck: false, database: '', nickname: '' },
+    ...{ keyToken: 'HSM', certToken: 'HSM', serial: '1F', issued: undefined, expires: undefined },
+    ...{ certificate: '', caError: undefined },
+  };
+  const certmonger = { requests: [request], knowsCa: true, otherPins: [], placed: {} };
+  const withRequest = (changes: Partial<Facts['certmonger']>) => ({
+    server: { ...server, certificates: CA_CERTIFICATES.slice(0, 1) },
+    certmonger: { ...certmonger, ...changes },
+  });
+
+  test('what certmonger saved and nobody put in place is told, once certmonger is done', () => {
+    const unplaced = (changes: Partial<Facts['certmonger']>) =>
+      found('renewal-unplaced', withRequest(changes));
+    expect(unplaced({})).toEqual([]);
+    expect(unplaced({ placed: { [request.id]: '1F' } })).toEqual([]);
+    expect(unplaced({ placed: { [request.id]: '1E' } })).toEqual([
+      'caSigningCert cert-pki-ca: certmonger has renewed "caSigningCert cert-pki-ca" (serial number 1F); 1E is in place.',
+    ]);
+    const working = [{ ...request, status: 'CA_WORKING' }];
+    expect(unplaced({ requests: working, placed: { [request.id]: '1E' } })).toEqual([]);
+  });
+
+  test('a PIN that certmonger has and Dogtag has not is told by its certificate', () => {
+    expect(found('tracking-pin-differs', withRequest({}))).toEqual([]);
+    expect(found('tracking-pin-differs', withRequest({ otherPins: [request.id] }))).toEqual([
+      expect.stringContaining('on the token HSM'),
+    ]);
   });
 });
 
