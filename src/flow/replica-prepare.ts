@@ -38,7 +38,7 @@ const LDAPS = 636;
 
 /**
  * Draws a join secret for a host: it is looked up, tried, and entered into the directory. Of several secrets for one
- * host the last one is good.
+ * host the last one is good. A server whose joining stopped in the middle may get another one, to go on with.
  * @param lifetime seconds
  * @throws CapstanError `not-root`, `not-installed`, `server-unfinished`, `server-without-ca`, `server-exists`,
  *   `hostname-unresolvable`, `hostname-here`, `resolver-failed`, `directory-unreachable`, `directory-refused`
@@ -52,7 +52,7 @@ export async function prepareReplica(host: Host, hostname: string, lifetime: num
   const secret = drawnSecret();
   const { way, expires } = await withLocalDirectory(host, instance, async (directory) => {
     await requireCa(directory, site);
-    await requireStranger(directory, suffix, hostname);
+    await requireJoiner(directory, suffix, hostname);
     const answer = (await wayTo(host, address, LDAPS)) ?? 'open';
     const request = { suffix, subjectBase: site.subjectBase, hostname, secret, lifetime };
     return {
@@ -123,6 +123,12 @@ async function requireCa(directory: Directory, { hostname }: Site): Promise<void
     `This server, ${hostname}, has no CA; a host joins a server that has one.`,
     'Run the command on a server with a CA, or give this one a CA with "capstan ca-add".',
   );
+}
+
+/** The user that a host joins as is there until it has joined, while the host may be recorded as a server already. */
+async function requireJoiner(directory: Directory, suffix: string, hostname: string): Promise<void> {
+  if ((await joinExpiry(directory, hostname)) === undefined)
+    await requireStranger(directory, suffix, hostname);
 }
 
 async function requireStranger(directory: Directory, suffix: string, hostname: string): Promise<void> {
