@@ -41,7 +41,6 @@ EXAMPLES = r"""
   capstan.cluster.replica_prepare:
     hostname: "{{ inventory_hostname }}"
   delegate_to: ca1.example.test
-  no_log: true
   register: join
 """
 

@@ -32,7 +32,8 @@ class OverStdin(ActionBase):
         if self.secret_result:
             self._play_context.no_log = True
         result = self._execute_module(task_vars=task_vars)
-        if self.secret_result:
+        # What failed has no secret, and a reason that somebody must be able to read.
+        if self.secret_result and not result.get("failed"):
             result["_ansible_no_log"] = True
         return result
 
