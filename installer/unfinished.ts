@@ -1,5 +1,6 @@
 /** What becomes of an installation that an earlier run left unfinished. */
 import { type CapstanError, refusal } from '../src/errors.ts';
+import { secondStage } from '../src/flow/second-stage.ts';
 import type { FlowName, Site } from '../src/flow/site.ts';
 import { type Journal, storyOf } from '../src/plan/journal.ts';
 import type { Asker } from './prompt.ts';
@@ -11,21 +12,24 @@ export type Way = 'begin' | 'resume' | 'undo';
 export interface WayValues {
   resume?: boolean;
   undo?: boolean;
+  /** Of `server-install`: what the second stage of an externally signed CA begins with. */
+  externalCertFile?: string[];
 }
 
 /**
  * The way that the options name, or that a person chooses.
  * @param flow the one that is to be run
  * @param journal the one of an unfinished installation on this host
- * @throws CapstanError `nothing-unfinished`, `unfinished-run`
+ * @throws CapstanError `nothing-unfinished`, `unfinished-run`, `nothing-waiting`, `waiting-for-certificate`
  */
 export async function chooseWay(
   flow: FlowName,
-  { resume, undo }: WayValues,
+  { resume, undo, externalCertFile: files }: WayValues,
   journal: Journal | undefined,
   asker: Asker | undefined,
 ): Promise<Way> {
   if (!journal) {
+    if (files) throw nothingWaiting('There is no installation on this host that waits for a certificate.');
     if (!resume && !undo) return 'begin';
     throw refusal(
       'nothing-unfinished',
@@ -34,7 +38,12 @@ export async function chooseWay(
     );
   }
   if (journal.flow !== flow) throw ofAnother(journal);
-  if (resume || undo) return resume ? 'resume' : 'undo';
+  if (undo) return 'undo';
+  if (files && journal.waiting === undefined)
+    throw nothingWaiting(`The installation on this host waits for no certificate. ${storyOf(journal)}.`);
+  if (files) return 'resume';
+  if (journal.waiting !== undefined) throw waiting(journal.waiting);
+  if (resume) return 'resume';
   if (!asker) throw unfinished(journal);
   return ask(journal, asker);
 }
@@ -44,6 +53,22 @@ function unfinished(journal: Journal): CapstanError {
     'unfinished-run',
     `An installation on this host did not come to its end. ${storyOf(journal)}.`,
     `${journal.removing ? '' : 'Go on with it: --resume. '}Take everything back: --undo.`,
+  );
+}
+
+function nothingWaiting(message: string): CapstanError {
+  return refusal(
+    'nothing-waiting',
+    message,
+    'The first stage, "capstan server-install --external-ca", makes the request; the certificate comes after it.',
+  );
+}
+
+function waiting(since: string): CapstanError {
+  return refusal(
+    'waiting-for-certificate',
+    `The installation on this host waits for the certificate of its CA since ${since}.`,
+    `Go on with the certificate and those above it: ${secondStage()}. Take everything back: --undo.`,
   );
 }
 
@@ -80,7 +105,7 @@ export async function decide(asker: Asker): Promise<'undo' | 'keep'> {
 
 /** What the names of the site are called on the command line. */
 const OPTIONS: Readonly<
-  Record<Exclude<keyof Site, 'token' | 'supplier' | 'setupKra' | 'kraMaster'>, string>
+  Record<Exclude<keyof Site, 'token' | 'supplier' | 'setupKra' | 'kraMaster' | 'external'>, string>
 > = {
   hostname: '--hostname',
   domain: '--domain',
@@ -90,6 +115,14 @@ const OPTIONS: Readonly<
   keySize: '--key-size',
   override: '--pki-config-override',
 };
+
+function differingAuthority(begun: Site['external'], asked: Site['external']): [string, unknown, unknown][] {
+  return [
+    ['--external-ca', begun && 'given', asked && 'given'],
+    ['--external-ca-type', begun?.type, asked?.type],
+    ['--external-ca-profile', begun?.profile, asked?.profile],
+  ];
+}
 
 /**
  * Refuses a request that is not the one that the installation began with.
@@ -101,6 +134,7 @@ export function requireSame(begun: Site, asked: Site): void {
     ...names.map((name): [string, unknown, unknown] => [OPTIONS[name], begun[name], asked[name]]),
     ['--token-name', begun.token.label, asked.token.label],
     ['--library-path', begun.token.libraryPath, asked.token.libraryPath],
+    ...differingAuthority(begun.external, asked.external),
     ['--setup-kra', begun.setupKra ? 'given' : undefined, asked.setupKra ? 'given' : undefined],
   ];
   const [differing] = pairs.filter(([, before, now]) => before !== now);

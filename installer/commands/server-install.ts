@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { ServerRequest, Site } from '../../src/flow/site.ts';
-import { collectSecrets } from '../../src/secret/sources.ts';
+import { passingSecret } from '../../src/secret/passing.ts';
+import { collectSecrets, isGiven, type SecretPlaces } from '../../src/secret/sources.ts';
 import {
   type Circumstances,
   fullHostName,
@@ -9,6 +10,12 @@ import {
   placesOf,
   type Ways,
 } from '../installing.ts';
+import {
+  type ExternalValues,
+  externalOptions,
+  readCertificateFiles,
+  readExternal,
+} from '../options/external.ts';
 import {
   adminOptions,
   adminSecret,
@@ -45,6 +52,12 @@ When a run did not come to its end, killed or cut off from its power, nothing is
     capstan server-install --resume     go on; only the passwords are needed again
     capstan server-install --undo       take everything back, on the token as well
 
+A CA that another authority signs:
+  capstan server-install --external-ca makes the CA's key on the token and a request for
+  its certificate, and waits; docs/external-ca.md tells more. Days later
+  capstan server-install --external-cert-file FILE goes on. All options are kept but the
+  passwords, and the one of the administrator is asked for then.
+
 Passwords:
   A password comes from a question, from a file of one line that only its owner may
   read, from standard input (-), or from systemd's credentials directory, as a file
@@ -71,7 +84,7 @@ Files:
 Exit codes: 0 built, 1 a step failed, 2 refused and nothing was changed, 130 interrupted.`;
 
 /** Everything that the options may leave behind. */
-interface Values extends InstallingValues, SiteValues, SubjectValues {
+interface Values extends InstallingValues, SiteValues, SubjectValues, ExternalValues {
   setupKra?: boolean;
 }
 
@@ -85,6 +98,7 @@ export function command(): Command {
     .optionsGroup('Key recovery:')
     .option('--setup-kra', 'with a KRA, which archives private keys; "capstan kra-add" does it later');
   subjectOptions(install);
+  externalOptions(install);
   return installing(install, NAME, HELP_TAIL, WAYS);
 }
 
@@ -97,8 +111,10 @@ const WAYS: Ways<Values> = {
   async resume(circumstances, { journal, site }, options) {
     const { resume } = await import('../../src/flow/installation.ts');
     const { serverInstall } = await import('../../src/flow/server.ts');
+    const { hasCertificate } = await import('../../src/flow/external.ts');
     const { values } = circumstances;
-    const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values });
+    const isFirstStage = site.external !== undefined && !values.externalCertFile && !hasCertificate(journal);
+    const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values }, isFirstStage);
     requireSame(site, request);
     return resume(circumstances.host, serverInstall, request, journal, options);
   },
@@ -114,6 +130,8 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
     subjectBase: site.subjectBase,
     keySize: String(site.keySize),
     ...(site.setupKra && { setupKra: true }),
+    ...(site.external && { externalCa: true, externalCaType: site.external.type }),
+    ...(site.external?.profile !== undefined && { externalCaProfile: site.external.profile }),
     ...(site.override !== undefined && { pkiConfigOverride: site.override }),
     tokenName: token.label,
     ...(tokenLibraryPath === undefined && { libraryPath: token.libraryPath }),
@@ -124,6 +142,7 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
 async function readRequest(
   { host, asker, values: given }: Circumstances<Values>,
   values = given,
+  isFirstStage = values.externalCa === true,
 ): Promise<ServerRequest> {
   const parts = await together(
     {
@@ -133,20 +152,33 @@ async function readRequest(
         return { ...site, ...(await readSubjects(values, site.realm)) };
       },
       token: () => readToken(values, asker),
-      secrets: () =>
-        collectSecrets(
-          { ds: dsSecret(values), admin: adminSecret(values), token: tokenSecret(values) },
-          placesOf(values, asker, host.signal),
-        ),
+      external: () => readExternal(values),
+      certificateFiles: () => readCertificateFiles(values),
+      secrets: () => readSecrets(values, placesOf(values, asker, host.signal), isFirstStage),
     },
     asker !== undefined,
   );
   const { override, ...site } = parts.site;
+  const { external, certificateFiles } = parts;
   return {
     ...site,
     token: parts.token,
     secrets: parts.secrets,
+    ...(external && { external }),
+    ...(certificateFiles && { certificateFiles }),
     ...(override !== undefined && { override }),
     ...(values.setupKra && { setupKra: true }),
   };
+}
+
+/** The administrator is made in the second stage: the first one only judges a password that is given all the same. */
+async function readSecrets(
+  values: Values,
+  places: SecretPlaces,
+  isFirstStage: boolean,
+): Promise<ServerRequest['secrets']> {
+  const known = { ds: dsSecret(values), token: tokenSecret(values) };
+  const admin = adminSecret(values);
+  if (!isFirstStage || isGiven(admin, places)) return collectSecrets({ ...known, admin }, places);
+  return { ...(await collectSecrets(known, places)), admin: passingSecret('admin password') };
 }

@@ -5,6 +5,7 @@ import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, restart } from '../host/services.ts';
 import { within } from '../host/wait.ts';
+import { firstCertificate, pemCertificates, trustAnchor } from '../names/pem.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { withLocalDirectory } from './client.ts';
 import {
@@ -21,6 +22,9 @@ const FIRST_NICKNAME = 'Server-Cert';
 /** Nickname of the TLS certificate from the CA. */
 export const DIRECTORY_NICKNAME = 'Server-Cert cert-389-ds';
 const CA_NICKNAME = 'Capstan CA';
+/** Of the authorities above an externally signed CA, its issuer first. */
+const aboveNickname = (index: number) => `${CA_NICKNAME} above ${index + 1}`;
+const above = (chain: string) => pemCertificates(chain).slice(1).entries();
 /** The entry that names the server's TLS certificate (389-ds configuration reference, `nsSSLPersonalitySSL`). */
 const RSA_ENTRY = 'cn=RSA,cn=encryption,cn=config';
 
@@ -52,7 +56,7 @@ export async function requestDirectoryCertificate(
  * Has the instance serve `certificate`, which must belong to a key that is in its database, and trust `caCertificate`.
  * The server is restarted, or started.
  * @param certificate PEM
- * @param caCertificate PEM
+ * @param caCertificate PEM; those of the authorities above it may follow
  * @throws CapstanError `command-failed`, `directory-unreachable`
  */
 export async function installDirectoryCertificate(
@@ -68,7 +72,8 @@ export async function installDirectoryCertificate(
       ['-A', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname, '-t', trust, '-a'],
       { input: pem },
     );
-  await add(CA_NICKNAME, 'CT,,', caCertificate);
+  await add(CA_NICKNAME, 'CT,,', firstCertificate(caCertificate));
+  for (const [index, one] of above(caCertificate)) await add(aboveNickname(index), 'CT,,', one);
   // One that an interrupted run put there would share the nickname.
   await host.run('certutil', ['-D', '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', DIRECTORY_NICKNAME], {
     accept: [0, 255],
@@ -93,9 +98,13 @@ export async function trustCaInDirectory(
   caCertificate: string,
 ): Promise<void> {
   const folder = instanceFolder(instance);
-  const database = ['-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', CA_NICKNAME];
-  await host.run('certutil', ['-D', ...database], { accept: [0, 255] });
-  await host.run('certutil', ['-A', ...database, '-t', 'CT,,', '-a'], { input: caCertificate });
+  const replace = async (nickname: string, input: string) => {
+    const database = ['-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname];
+    await host.run('certutil', ['-D', ...database], { accept: [0, 255] });
+    await host.run('certutil', ['-A', ...database, '-t', 'CT,,', '-a'], { input });
+  };
+  await replace(CA_NICKNAME, firstCertificate(caCertificate));
+  for (const [index, one] of above(caCertificate)) await replace(aboveNickname(index), one);
 }
 
 /** The TLS certificate from the CA in the instance's database, PEM. @throws CapstanError `command-failed` */
@@ -134,7 +143,10 @@ export async function verifyDirectoryCertificate(
   instance: DirectoryInstance,
   caCertificate: string,
 ): Promise<Date> {
-  const socket = connect({ host: instance.hostname, port: LDAPS_PORT, ca: caCertificate });
+  const socket = connect({
+    ...{ host: instance.hostname, port: LDAPS_PORT },
+    ...trustAnchor(caCertificate),
+  });
   try {
     await within(host, 'ldap', `LDAPS at ${instance.hostname}`, () => once(socket, 'secureConnect'));
     return new Date(socket.getPeerCertificate().valid_to);

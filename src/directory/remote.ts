@@ -11,6 +11,7 @@ import {
 import { type CapstanError, failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
+import { trustAnchor } from '../names/pem.ts';
 import type { Secret } from '../secret/secret.ts';
 import { type Directory, overSocket, type Peer, resultSentence } from './client.ts';
 import { LDAPS_PORT } from './instance.ts';
@@ -90,7 +91,7 @@ async function trustedSocket(
   const socket = connect({
     host: hostname,
     port: LDAPS_PORT,
-    ca: caCertificate,
+    ...trustAnchor(caCertificate),
     minVersion: 'TLSv1.2',
     ...(as && 'key' in as && { cert: as.certificate, key: as.key }),
   });

@@ -58,20 +58,20 @@ const READABLE =
   '(targetattr = "cACertificate || cn || objectClass")' +
   '(version 3.0; acl "CA certificate for anyone"; allow (read, search, compare) userdn = "ldap:///anyone";)';
 
-/** Publishes the CA certificate, DER, in the directory, for anyone to read. */
+/** Publishes the CA certificate, and those above it, DER, in the directory, for anyone to read. */
 export async function publishCaCertificate(
   directory: Directory,
   suffix: string,
-  certificate: Buffer,
+  certificates: readonly Buffer[],
 ): Promise<void> {
   const dn = caCertificateDn(suffix);
   const added = await directory.add(dn, {
     objectClass: ['top', 'nsContainer', 'pkiCA'],
     cn: ['CAcert'],
-    'cACertificate;binary': [certificate],
+    'cACertificate;binary': [...certificates],
     aci: [READABLE],
   });
-  if (!added) await directory.replace(dn, { 'cACertificate;binary': [certificate] });
+  if (!added) await directory.replace(dn, { 'cACertificate;binary': [...certificates] });
 }
 
 /** The CA certificates that the directory publishes, DER; several where the CA's own was renewed (FreeIPA). */

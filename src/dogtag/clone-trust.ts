@@ -1,7 +1,9 @@
 import { failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { firstCertificate } from '../names/pem.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { CA_SIGNING_NICKNAME } from './certificates.ts';
+import { trustAbove } from './external-chain.ts';
 import { instancePins, nssDatabase } from './nssdb.ts';
 
 const AUDIT_NICKNAME = 'auditSigningCert cert-pki-ca';
@@ -25,7 +27,7 @@ const AUDIT_TRUST = ',,P';
  * second never: without it a KRA clone in the same instance refuses to start ("Certificate type not approved for
  * application", seen on 10.10.2). Safe to call twice; call it between two runs of pkispawn, or after a single one.
  * @param token the label of the token with the keys, to which Dogtag's password.conf has the PIN
- * @param caCertificate PEM
+ * @param caCertificate PEM; those of the authorities above it may follow
  * @throws CapstanError `clone-trust`, `token-pin-missing`, `command-failed`
  */
 export async function trustCloneCertificates(
@@ -36,9 +38,10 @@ export async function trustCloneCertificates(
 ): Promise<void> {
   const audit = await certificateOn(host, instance, token, AUDIT_NICKNAME);
   await trust(host, instance, [
-    { nickname: CA_SIGNING_NICKNAME, flags: CA_TRUST, certificate: caCertificate },
+    { nickname: CA_SIGNING_NICKNAME, flags: CA_TRUST, certificate: firstCertificate(caCertificate) },
     { nickname: AUDIT_NICKNAME, flags: AUDIT_TRUST, certificate: audit },
   ]);
+  await trustAbove(host, instance, caCertificate);
 }
 
 /**

@@ -37,6 +37,8 @@ export interface CaDeployment extends CaSite {
   adminPassword: Secret;
   /** The PKCS #12 file with the agent's key and certificate that pkispawn writes. */
   agentFile: string;
+  /** The file with the request (PEM) whose certificate another authority has signed; see `storeExternalChain`. */
+  requestFile?: string;
   /** The administrator's override file, already checked by `readOverride`. */
   override?: readonly ConfigEntry[];
 }
@@ -78,13 +80,34 @@ export const CA_TOKEN_TAGS = ['ca_signing', 'ocsp_signing', 'audit_signing', 'su
 
 /**
  * The runs of pkispawn that make the first CA of a cluster with its keys on the token and the TLS server key in the
- * internal token.
+ * internal token. Where another authority signed the CA they are two always, and its certificate is put in place
+ * between them. The key of the CA is there by then: the first run makes none where it is told no file for a request.
  * @throws CapstanError `password-unsuitable`, `dn-invalid`
  */
 export function caDeployments(wanted: CaDeployment, profile: DogtagProfile): Deployment[] {
   const ca = withNormalNames(wanted);
   checkPasswords([ca.token.pin, ca.directory.password, ca.adminPassword, ca.clientDatabasePassword]);
+  if (ca.requestFile !== undefined) return externalRuns(ca, profile, ca.requestFile);
   return deploymentRuns(ca.token, profile, (hsm) => firstSections(ca, profile, hsm));
+}
+
+/** The same two runs as in {@link deploymentRuns}, as steps one and two of Dogtag's way to an externally signed CA. */
+function externalRuns(ca: CaDeployment, profile: DogtagProfile, requestFile: string): Deployment[] {
+  const hsm = hsmParameters(ca.token);
+  const one = { pki_external: 'True', pki_external_step_two: 'False' };
+  const two = { pki_external: 'True', pki_external_step_two: 'True', pki_ca_signing_csr_path: requestFile };
+  return [
+    {
+      name: 'installation',
+      sections: firstSections(ca, profile, hsm, one),
+      arguments: ['-s', 'CA', '--skip-configuration'],
+    },
+    {
+      name: 'configuration',
+      sections: firstSections(ca, profile, profile.tlsKey === 'plain' ? hsm : INTERNAL_RUN, two),
+      arguments: ['-s', 'CA', '--skip-installation'],
+    },
+  ];
 }
 
 /**
@@ -106,11 +129,14 @@ export function deploymentRuns(
     { name: 'installation', sections: whole, arguments: ['-s', 'CA', '--skip-configuration'] },
     {
       name: 'configuration',
-      sections: sections({ pki_hsm_enable: 'False', pki_token_name: 'internal', ...configuration }),
+      sections: sections({ ...INTERNAL_RUN, ...configuration }),
       arguments: ['-s', 'CA', '--skip-installation'],
     },
   ];
 }
+
+/** What the second of two runs is told instead of the HSM. */
+const INTERNAL_RUN: Parameters = { pki_hsm_enable: 'False', pki_token_name: 'internal' };
 
 /** The parameters that an override file may change, with the section in which each takes effect. */
 export function freeParameters(): ConfigEntry[] {
@@ -151,7 +177,13 @@ export function draft(subsystem: 'CA' | 'KRA' = 'CA'): Draft {
   return { sections, put, template };
 }
 
-function firstSections(ca: CaDeployment, profile: DogtagProfile, run: Parameters): ConfigSections {
+/** @param kind what of [CA] says which kind of CA it is; a self-signed one without it */
+function firstSections(
+  ca: CaDeployment,
+  profile: DogtagProfile,
+  run: Parameters,
+  kind: Parameters = {},
+): ConfigSections {
   const { sections, put, template } = draft();
   const override = ca.override ?? [];
   const free = freeParameters();
@@ -174,8 +206,14 @@ function firstSections(ca: CaDeployment, profile: DogtagProfile, run: Parameters
     ...caParameters(ca, profile),
     pki_admin_password: ca.adminPassword,
     pki_admin_subject_dn: `cn=ipa-ca-agent,${ca.subjectBase}`,
+    ...kind,
   });
   return sections;
+}
+
+/** The value of a free parameter: the override's, or the default. @param key one of {@link freeParameters} */
+export function chosenValue(override: readonly ConfigEntry[], key: string): string {
+  return overrideOf(override, key) ?? freeParameters().find((entry) => entry.key === key)?.value ?? '';
 }
 
 /** The override of a free parameter, from whichever section it stands in; the more specific one wins. */

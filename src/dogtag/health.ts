@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { CapstanError, failure } from '../errors.ts';
 import { longerHint } from '../host/deadlines.ts';
 import { endOfFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
+import { AGENT_CERTIFICATE } from './agent.ts';
 import type { SubsystemName } from './certificates.ts';
 import { SERVER_PROFILE } from './enroll.ts';
 import { publicPage } from './rest.ts';
@@ -58,13 +60,13 @@ export async function checkProfiles(host: Host, hostname: string, restPath: stri
 }
 
 /**
- * Has the CA make a signature now: an OCSP response on its own certificate, with a nonce so that it cannot be an
+ * Has the CA make a signature now: an OCSP response on a certificate that it issued, with a nonce so that it cannot be an
  * old one, verified by openssl(1). The OCSP signing key lies on the token, so a CA that lost its HSM fails here.
  * @param caCertificate PEM
  * @throws CapstanError `ca-unwell` (also after the deadline `signature`), `command-interrupted`
  */
 export async function checkSignature(host: Host, hostname: string, caCertificate: string): Promise<string> {
-  const serial = `0x${new X509Certificate(caCertificate).serialNumber}`;
+  const serial = `0x${await issuedSerial(new X509Certificate(caCertificate))}`;
   const { stdout, stderr, exitCode } = await withPrivateFolder(async (folder) => {
     const ca = folder.write('ca.crt', caCertificate);
     const args = [
@@ -77,6 +79,8 @@ export async function checkSignature(host: Host, hostname: string, caCertificate
       `http://${hostname}:8080/ca/ocsp`,
       '-CAfile',
       ca,
+      // Another authority may have signed the CA; it is trusted all the same.
+      '-partial_chain',
     ];
     const options = {
       deadline: 'signature',
@@ -98,6 +102,18 @@ export async function checkSignature(host: Host, hostname: string, caCertificate
     );
   }
   return 'OCSP response signed and verified';
+}
+
+/**
+ * The serial number of a certificate that the CA issued: its own; where another authority signed it, that of the agent
+ * of this host. Dogtag answers nothing about one that it does not have (10.10.2).
+ */
+async function issuedSerial(ca: X509Certificate): Promise<string> {
+  if (ca.subject === ca.issuer) return ca.serialNumber;
+  const pem = await readFile(AGENT_CERTIFICATE, 'utf8').catch(() => undefined);
+  const agent = pem === undefined ? undefined : new X509Certificate(pem);
+  // Before there is an agent: the first number that such a CA gives.
+  return agent?.checkIssued(ca) ? agent.serialNumber : '1';
 }
 
 /** Bytes at the end of the log of the self tests in which those of the last start are. */

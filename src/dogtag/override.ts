@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path';
 import { refusal } from '../errors.ts';
 import { type ConfigEntry, KEYS_READ_RAW, parseConfig, unwritable } from '../host/configparser.ts';
 import { Secret } from '../secret/secret.ts';
-import { type CaDeployment, caDeployments, freeParameters } from './deployment.ts';
+import { type CaDeployment, caDeployments, chosenValue, freeParameters } from './deployment.ts';
 import { dogtagProfile, type Version } from './version.ts';
 
 /** The sections that pkispawn reads for a CA. */
@@ -71,6 +71,17 @@ export async function readOverride(path: string): Promise<ConfigEntry[]> {
     `The override file ${path} cannot be used: ${faults.map((fault) => fault.text).join('; ')}.`,
     'Remove or correct these lines and run the command again.',
   );
+}
+
+/**
+ * The hash that the CA's own certificate is signed with, or its request: the administrator's choice, or the default.
+ * @param path of the override file, if there is one
+ * @throws CapstanError those of {@link readOverride}
+ */
+export async function signingHash(path: string | undefined): Promise<'SHA-256' | 'SHA-384' | 'SHA-512'> {
+  const override = path === undefined ? [] : await readOverride(path);
+  const algorithm = chosenValue(override, 'pki_ca_signing_key_algorithm');
+  return `SHA-${/^SHA(256|384|512)/.exec(algorithm)?.[1] ?? '256'}` as 'SHA-256';
 }
 
 /** Every parameter that Capstan writes on any supported release of Dogtag and does not leave to the administrator. */

@@ -4,6 +4,7 @@ import { failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { DeadlineName } from '../host/deadlines.ts';
 import type { Host } from '../host/host.ts';
 import { within } from '../host/wait.ts';
+import { trustAnchor } from '../names/pem.ts';
 import type { Secret } from '../secret/secret.ts';
 import type { SubsystemName } from './certificates.ts';
 import { pinnedAgent } from './pinned.ts';
@@ -83,7 +84,7 @@ export function caSession(host: Host, address: CaAddress): CaSession {
 function tlsAgent({ caCertificate, agent, shows }: TrustedCa): Agent {
   const identity = agent && { cert: agent.certificate, key: agent.key };
   if (shows !== undefined) return pinnedAgent(shows, identity);
-  return new Agent({ keepAlive: true, ca: caCertificate, ...identity });
+  return new Agent({ keepAlive: true, ...trustAnchor(caCertificate), ...identity });
 }
 
 function basic({ user, password }: CaAccount): string {

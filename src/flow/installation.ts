@@ -34,6 +34,17 @@ export interface Installation<Request extends Site> {
   /** What is asked for, without secrets, for the journal. */
   facts(request: Request): Promise<Facts>;
   report(request: Request): Report;
+  /** Where it waits for something from outside in its middle; undefined for one that does not. */
+  pause?(request: Request): Pause | undefined;
+}
+
+/** A wait for something from outside, in the middle of an installation. */
+export interface Pause {
+  /** The id of the last step before it; what was done until then is kept when a later one fails. */
+  after: string;
+  /** Whether what was waited for is there. */
+  isOver(journal: JournalFile): boolean;
+  report(journal: JournalFile): Report;
 }
 
 /**
@@ -49,7 +60,7 @@ export async function install<Request extends Site>(
 ): Promise<Report> {
   await runChecks(flow.checks(host, request), options.listen);
   const steps = flow.steps(host, request);
-  tellPlan(steps, options.listen);
+  tellPlan(partOf(flow, request, steps).part, options.listen);
   if (options.dryRun) return DRY_RUN_REPORT;
   const journal = await createJournal(journalOf(flow.name), {
     flow: flow.name,
@@ -78,10 +89,34 @@ export async function resume<Request extends Site>(
   if (!options.dryRun) await clearLeftovers(host, journal.journal.runs);
   await runChecks(flow.resumeChecks(host, request, journal), options.listen);
   const steps = [servicesUp(host, request, journal), ...flow.steps(host, request)];
-  tellPlan(steps, options.listen);
+  tellPlan(partOf(flow, request, steps, journal).part, options.listen);
   if (options.dryRun) return DRY_RUN_REPORT;
   await journal.resume(host.runId);
   return takeSteps(host, flow, request, steps, journal, options);
+}
+
+/** The steps that a run takes: all, or those until it waits. @param journal nothing before the first change */
+function partOf<Request extends Site>(
+  flow: Installation<Request>,
+  request: Request,
+  steps: readonly Step[],
+  journal?: JournalFile,
+): { part: readonly Step[]; pause: Pause | undefined } {
+  const pause = flow.pause?.(request);
+  if (!pause || (journal && pause.isOver(journal))) return { part: steps, pause: undefined };
+  return { part: steps.slice(0, steps.findIndex(({ id }) => id === pause.after) + 1), pause };
+}
+
+/** The ids of the steps that stay when a later one fails: those before a wait that has been. */
+function keptSteps<Request extends Site>(
+  flow: Installation<Request>,
+  request: Request,
+  steps: readonly Step[],
+  { entry }: JournalFile,
+): string[] {
+  const after = flow.pause?.(request)?.after;
+  if (after === undefined || entry(after)?.state !== 'done') return [];
+  return steps.slice(0, steps.findIndex(({ id }) => id === after) + 1).map(({ id }) => id);
 }
 
 function tellPlan(steps: readonly Step[], listen: Listener): void {
@@ -97,16 +132,18 @@ async function takeSteps<Request extends Site>(
   options: FlowOptions,
 ): Promise<Report> {
   const { listen } = options;
+  const { part, pause } = partOf(flow, request, steps, journal);
   const settle = () => host.run('sync', ['-f', '/etc', '/var/lib', '/root'], { what: 'the disk' });
   try {
-    await runSteps(steps, { journal, listen, signal: host.signal, settle });
+    const kept = keptSteps(flow, request, steps, journal);
+    await runSteps(part, { journal, listen, signal: host.signal, settle, kept, waits: pause !== undefined });
   } catch (error) {
     const wish = options.keep ? 'keep' : ((await options.decide?.()) ?? 'undo');
     throw wish === 'keep'
       ? kept(flow.name, error)
       : await takenBack(host, flow, request, journal, options, error);
   }
-  return flow.report(request);
+  return pause ? pause.report(journal) : flow.report(request);
 }
 
 /** Undoes a failed installation, with the objects that it made on the token: nobody can have used them. */
@@ -120,14 +157,23 @@ async function takenBack<Request extends Site>(
 ) {
   const undoHost = host.under(undoSignal);
   const hint = undoHint(flow.name);
-  const options = { journal, listen, run: host.runId, signal: undoSignal };
+  const steps = flow.steps(undoHost, request);
+  const kept = keptSteps(flow, request, steps, journal);
+  const waits = kept.length > 0;
+  const later = steps.filter(({ id }) => !kept.includes(id));
+  const options = { journal, listen, run: host.runId, signal: undoSignal, waits };
   let failures: CapstanError[];
   try {
-    failures = await undoSteps(flow.steps(undoHost, request), options);
+    failures = await undoSteps(later, options);
   } catch (second) {
     if (!isInterruption(second)) throw second;
     return withNext(error, `Taking it back was interrupted, too; ${hint} goes on with it.`);
   }
+  if (failures.length === 0 && waits)
+    return withNext(
+      error,
+      'What this run made was taken back. The key of the CA and its request are kept, and its certificate is good for another try.',
+    );
   if (failures.length === 0)
     return withNext(error, 'Everything was taken back; the host is as it was before.');
   return withNext(

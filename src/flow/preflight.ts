@@ -22,6 +22,7 @@ import { absentPaths, pathExists, presentPaths } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { type Inspection, inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
+import { REQUEST_FILE } from './external.ts';
 import { kraPackageCheck, wrapsByOaep } from './key-recovery.ts';
 import {
   AGENT_PKCS12,
@@ -47,7 +48,7 @@ export const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/
 /** Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
 const CA_PORTS = [8005, 8009, 8080, 8443];
 /** What a CA of Capstan's has beside its instance. */
-const CA_FILES = [AGENT_PKCS12, AGENT_CERTIFICATE, AGENT_KEY];
+const CA_FILES = [REQUEST_FILE, AGENT_PKCS12, AGENT_CERTIFICATE, AGENT_KEY];
 
 /** Everything that can be known before the first change of `server-install`. */
 export function serverChecks(host: Host, request: ServerRequest): Check[] {

@@ -79,7 +79,7 @@ export function replicaSteps(
   const cloneSecrets = () => ({ ds: secrets().ds, token: tokenPin(secrets()) });
   const steps = [
     systemNssDatabase(host),
-    trustedCaCertificate(site.caCertificate),
+    trustedCaCertificate(host, site, site.caCertificate),
     joined(host, site, joining, manager),
     directoryInstance(host, site, directorySecret, false),
     memberDirectoryCertificate(host, site, joining),

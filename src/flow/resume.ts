@@ -1,12 +1,14 @@
 /** What must hold before an installation that stopped half way goes on. */
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { CA_TOKEN_NICKNAMES } from '../dogtag/certificates.ts';
 import { refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import type { Inspection } from '../hsm/inspect.ts';
 import { keysFor } from '../hsm/inventory.ts';
 import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
+import { certificateCheck, type RequestFacts, requestOf } from './external.ts';
 import { checkConfiguration, hostChecks, inspected, sentenceOfToken } from './preflight.ts';
 import type { ServerRequest } from './site.ts';
 
@@ -16,6 +18,7 @@ const SMALL_STEP_BACK = 60_000;
 /** Everything that can be known before an unfinished `server-install` goes on, and nothing that it made itself. */
 export function resumeChecks(host: Host, request: ServerRequest, journal: JournalFile): Check[] {
   const hasAuthority = journal.entry('certificate-authority')?.state === 'done';
+  const made = request.external && !hasAuthority ? requestOf(journal) : undefined;
   return [
     ...hostChecks(host, request, () => checkConfiguration(request)),
     clockOrderCheck(journal),
@@ -25,8 +28,9 @@ export function resumeChecks(host: Host, request: ServerRequest, journal: Journa
       title: hasAuthority
         ? `The keys of the CA are on the token ${request.token.label}`
         : `The token ${request.token.label} can take the keys`,
-      run: () => (hasAuthority ? checkKeys(host, request) : checkToken(host, request)),
+      run: () => (hasAuthority ? checkKeys(host, request) : checkToken(host, request, made)),
     },
+    ...(made && request.certificateFiles ? [certificateCheck(request.certificateFiles, made)] : []),
   ];
 }
 
@@ -76,8 +80,33 @@ export async function overrideDigestOf(path: string | undefined): Promise<string
 }
 
 /** Objects of the CA are no hindrance: those that this installation began to make are deleted before it goes on. */
-async function checkToken(host: Host, request: ServerRequest): Promise<string> {
-  return sentenceOfToken(await inspected(host, request, []));
+async function checkToken(
+  host: Host,
+  request: ServerRequest,
+  made: RequestFacts | undefined,
+): Promise<string> {
+  const inspection = await inspected(host, request, []);
+  if (made) requireKey(inspection, made);
+  return sentenceOfToken(inspection);
+}
+
+/** A token of the same name is not the same: the key of the request is on one, and on its copies. */
+function requireKey({ token, objects }: Inspection, { keyId, tokenSerial, publicKey }: RequestFacts): void {
+  const { n = '' } = createPublicKey(publicKey).export({ format: 'jwk' });
+  const modulus = Buffer.from(n, 'base64url').toString('hex').replace(/^0+/, '');
+  const key = objects.find((one) => one.class === 'private-key' && one.id === keyId);
+  if (key && (key.modulus === undefined || key.modulus === modulus)) return;
+  throw token.serial === tokenSerial
+    ? refusal(
+        'token-keys-missing',
+        `The token ${token.label} no longer holds the key of the CA, which its request was made with.`,
+        'Bring it back with the tool of the HSM, or take everything back with --undo and begin again.',
+      )
+    : refusal(
+        'token-changed',
+        `The token ${token.label} is another one: its serial number is ${token.serial}, that of the token with the key of the CA is ${tokenSerial}, and this one does not have the key.`,
+        'Connect the token on which the request was made. With another one the installation has to begin again.',
+      );
 }
 
 async function checkKeys(host: Host, request: ServerRequest): Promise<string> {

@@ -1,6 +1,8 @@
 import type { Host } from '../host/host.ts';
+import type { JournalFile } from '../plan/journal.ts';
 import type { Step } from '../plan/step.ts';
 import { explained, type Need } from './diagnose.ts';
+import { hasCertificate, REQUEST_FILE, requestOf, waitingSteps } from './external.ts';
 import type { Installation } from './installation.ts';
 import { KRA_NEEDS, kraFacts, kraSteps } from './kra.ts';
 import { serverChecks } from './preflight.ts';
@@ -9,6 +11,7 @@ import {
   AGENT_PKCS12,
   CA_FILE,
   directoryOf,
+  REQUEST_STEP,
   type Report,
   type ServerRequest,
   type ServerSecrets,
@@ -19,6 +22,7 @@ import { certificateAuthority, keysOnToken, type TokenUndo } from './steps/autho
 import { startAtBoot } from './steps/boot.ts';
 import { directoryInstance, directoryTree } from './steps/directory.ts';
 import { directoryCertificate } from './steps/directory-certificate.ts';
+import { caRequest, externalCertificate, managerPassword } from './steps/external.ts';
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
 import { firstRoles } from './steps/roles.ts';
@@ -27,14 +31,18 @@ import { tracking } from './steps/tracking.ts';
 /** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking, and a KRA if asked for. */
 export function serverSteps(
   host: Host,
-  site: Site,
+  site: Site & Pick<ServerRequest, 'certificateFiles'>,
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step[] {
   const steps = [
+    ...(site.external && site.certificateFiles ? [managerPassword(host, site, secrets)] : []),
     systemNssDatabase(host),
     directoryInstance(host, site, secrets),
     directoryTree(host, site),
+    ...(site.external
+      ? [caRequest(host, site, secrets, undoToken), externalCertificate(site.certificateFiles ?? [])]
+      : []),
     certificateAuthority(host, site, secrets, undoToken),
     keysOnToken(host, site, secrets),
     publishedCaCertificate(host, site),
@@ -53,6 +61,7 @@ export function serverSteps(
 /** What is looked at when a step fails, beside the disk: what it works with, as far as it is there by then. */
 const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   'directory-tree': ['disk', 'directory'],
+  [REQUEST_STEP]: ['disk', 'token'],
   'certificate-authority': ['disk', 'directory', 'token'],
   'ca-certificate': ['disk', 'directory'],
   tracking: ['disk', 'token'],
@@ -75,7 +84,27 @@ export const serverInstall: Installation<ServerRequest> = {
     overrideDigest: await overrideDigestOf(request.override),
   }),
   report: installedReport,
+  pause: (request) =>
+    request.external && {
+      after: REQUEST_STEP,
+      isOver: (journal) => request.certificateFiles !== undefined || hasCertificate(journal),
+      report: (journal) => waitingReport(request, journal),
+    },
 };
+
+function waitingReport({ hostname, caSubject, keySize, token }: ServerRequest, journal: JournalFile): Report {
+  const request = requestOf(journal);
+  if (!request) throw new Error('there is no request to wait for the certificate of');
+  return {
+    title: `${hostname} waits for the certificate of its CA; its key is on the token ${token.label}.`,
+    facts: [
+      { name: 'CA', value: `${caSubject} (RSA ${keySize})` },
+      { name: 'Request', value: REQUEST_FILE },
+      { name: 'Fingerprint', value: `sha256:${request.fingerprint}` },
+    ],
+    next: waitingSteps(request),
+  };
+}
 
 function installedReport(request: ServerRequest): Report {
   const { hostname, caSubject, keySize, token, realm } = request;

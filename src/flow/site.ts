@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { type DirectoryInstance, instanceName } from '../directory/instance.ts';
-import { CA_SIGNING_NICKNAME, INSTANCE } from '../dogtag/certificates.ts';
-import { certificatePem } from '../dogtag/nssdb.ts';
+import { INSTANCE } from '../dogtag/certificates.ts';
+import { caChain } from '../dogtag/external-chain.ts';
 import { type DogtagProfile, dogtagProfile, parseDogtagVersion } from '../dogtag/version.ts';
 import { failure, refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { suffixOf } from '../names/domain.ts';
+import type { ExternalType } from '../names/template.ts';
 import {
   isUnfinished,
   type JournalEntry,
@@ -47,6 +48,13 @@ export interface TokenChoice {
   libraryPath: string;
 }
 
+/** Which authority signs the CA. */
+export interface ExternalCa {
+  type: ExternalType;
+  /** Microsoft's template: its name, or its object identifier and version. */
+  profile?: string;
+}
+
 /** The names of a server; what its journal keeps. */
 export interface Site {
   realm: string;
@@ -58,6 +66,8 @@ export interface Site {
   token: TokenChoice;
   /** The administrator's override of pkispawn parameters, an absolute path. */
   override?: string;
+  /** The authority that signs the CA; undefined for a CA that signs itself. */
+  external?: ExternalCa;
   /** The server that this one joined; undefined for the first of a cluster. */
   supplier?: string;
   /** Whether it gets a KRA in the same run. */
@@ -81,6 +91,8 @@ export interface ServerSecrets {
 /** What `server-install` was asked for. */
 export interface ServerRequest extends Site {
   secrets: ServerSecrets;
+  /** Files with the certificate of an externally signed CA and those above it, absolute paths: the second stage. */
+  certificateFiles?: readonly string[];
 }
 
 /** What a flow built and what comes next, for a person. */
@@ -103,10 +115,11 @@ export function directorySubject(site: Pick<Site, 'hostname' | 'subjectBase'>): 
 /** The site without its secrets, for the journal. */
 export function siteFacts(site: Site): Site {
   const { realm, domain, hostname, caSubject, subjectBase, keySize, token } = site;
-  const { override, supplier, setupKra, kraMaster } = site;
+  const { override, supplier, setupKra, kraMaster, external } = site;
   return {
     ...{ realm, domain, hostname, caSubject, subjectBase, keySize, token },
     ...(override !== undefined && { override }),
+    ...(external !== undefined && { external }),
     ...(supplier !== undefined && { supplier }),
     ...(setupKra && { setupKra }),
     ...(kraMaster !== undefined && { kraMaster }),
@@ -170,6 +183,8 @@ export async function installedServer(): Promise<InstalledServer> {
   return { journal, site: siteOf(journal), added, hasCa: has(CA_STEP), hasKra: has(KRA_STEP) };
 }
 
+/** The id of the step that makes the key of an externally signed CA, before there is a CA. */
+export const REQUEST_STEP = 'ca-request';
 /** The id of the step that makes the CA, in whichever flow. */
 export const CA_STEP = 'certificate-authority';
 /** The id of the step that makes the KRA, in whichever flow. */
@@ -214,7 +229,11 @@ export async function dogtagOf(): Promise<DogtagProfile> {
   return dogtagProfile(parseDogtagVersion(text));
 }
 
-/** The CA's certificate, PEM, from the instance's own database. @throws CapstanError `command-failed` */
+/**
+ * The CA's certificate, PEM, from the instance's own database; where another authority signed it, those above it follow,
+ * its issuer first.
+ * @throws CapstanError `command-failed`
+ */
 export async function caCertificate(host: Host): Promise<string> {
-  return certificatePem(host, INSTANCE, CA_SIGNING_NICKNAME);
+  return caChain(host, INSTANCE);
 }

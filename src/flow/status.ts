@@ -14,6 +14,7 @@ import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
 import { missingKras } from './connectors.ts';
+import { REQUEST_FILE, type RequestFacts, requestOf, waitingSteps } from './external.ts';
 import { checkRecovery } from './key-recovery.ts';
 import { type Placed, placedCertificates } from './renewal/record.ts';
 import { isBeingRepaired } from './repair/journal.ts';
@@ -62,6 +63,8 @@ export async function serverStatus(host: Host): Promise<Status> {
   const server = await installedServer();
   const { site, hasCa, hasKra } = server;
   const journal = tellingJournal(server);
+  const request = journal.journal.waiting === undefined ? undefined : requestOf(journal);
+  if (request) return waitingStatus(host, site, journal, request);
   const found = await Promise.all([
     installation(journal),
     stoppedRepair(),
@@ -76,6 +79,36 @@ export async function serverStatus(host: Host): Promise<Status> {
   const findings = found.flat();
   const well = findings.every((finding) => finding.well);
   return { hostname: site.hostname, realm: site.realm, well, findings, next: nextSteps(journal, findings) };
+}
+
+/** Of a server that waits for the certificate of its CA there is nothing else yet that should run. */
+async function waitingStatus(
+  host: Host,
+  site: Site,
+  { journal }: JournalFile,
+  request: RequestFacts,
+): Promise<Status> {
+  const found = await Promise.all([
+    [
+      {
+        area: 'service',
+        name: 'installation',
+        well: false,
+        detail: `waits for the certificate of its CA since ${journal.waiting}`,
+      } as const,
+      {
+        area: 'ca',
+        name: 'request',
+        well: true,
+        detail: `${REQUEST_FILE}, sha256:${request.fingerprint}`,
+      } as const,
+    ],
+    token(host, site),
+  ]);
+  return {
+    ...{ hostname: site.hostname, realm: site.realm, well: false, findings: found.flat() },
+    next: waitingSteps(request),
+  };
 }
 
 /** What brings back what is down. A token that is away comes first: no restart helps while it is. */

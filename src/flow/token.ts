@@ -31,6 +31,8 @@ export interface TokenKeys {
   token: TokenChoice;
   pin: Secret;
   nicknames: readonly string[];
+  /** Those of them whose keys an earlier step has made. */
+  earlier?: readonly string[];
 }
 
 /**
@@ -62,9 +64,13 @@ export async function withKeysRemembered(
 }
 
 /** What is on the token right before the first key is made: minutes have gone by since the preflight. */
-async function blankToken(host: Host, { token, pin, nicknames }: TokenKeys): Promise<ObjectRef[]> {
+async function blankToken(
+  host: Host,
+  { token, pin, nicknames, earlier = [] }: TokenKeys,
+): Promise<ObjectRef[]> {
   const objects = await onToken(host, token, pin, (module, slot) => module.objects(slot));
-  const [occupied] = occupiedRefusals(token.label, objects, nicknames);
+  const unmade = nicknames.filter((nickname) => !earlier.includes(nickname));
+  const [occupied] = occupiedRefusals(token.label, objects, unmade);
   if (occupied) throw occupied;
   return objects.map(objectRef);
 }

@@ -99,9 +99,14 @@ async function certificateInFile(path: string): Promise<X509Certificate> {
   if (found === undefined) throw unreadable('it holds no certificate, neither PEM nor DER.');
   const [certificate, ...others] = found.filter(({ ca }) => ca);
   if (!certificate) throw unreadable('the certificate in it is not that of a CA.');
-  if (others.length > 0)
-    throw unreadable('it holds several CA certificates, and only one can be the CA here.');
+  // Behind the CA's own may stand those of the authorities above it, each the issuer of the one before.
+  const isChain = others.every((one, at) => isIssuer(one, at === 0 ? certificate : others[at - 1]));
+  if (!isChain) throw unreadable('it holds several CA certificates, and only one can be the CA here.');
   return certificate;
+}
+
+function isIssuer(issuer: X509Certificate, certificate: X509Certificate | undefined): boolean {
+  return (certificate?.checkIssued(issuer) && certificate.verify(issuer.publicKey)) ?? false;
 }
 
 async function readSmall(path: string): Promise<Buffer> {
@@ -133,9 +138,10 @@ async function fetched(
     if (match) return match;
     throw mismatch(hostname, source.fingerprint, shown);
   }
-  const root = shown.find((certificate) => certificate.checkIssued(certificate)) ?? shown.at(-1);
-  if (!root) throw notShown(hostname);
-  if (await source.confirm(caFacts(root))) return root;
+  // The one that issued the server's own: above it may stand authorities that signed other CAs as well.
+  const [issuer] = shown;
+  if (!issuer) throw notShown(hostname);
+  if (await source.confirm(caFacts(issuer))) return issuer;
   throw refusal(
     'ca-not-confirmed',
     `The CA certificate of ${hostname} was not confirmed; nothing was sent there, and nothing was changed.`,

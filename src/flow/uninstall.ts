@@ -24,6 +24,7 @@ import {
   type InstalledServer,
   installedServer,
   KRA_STEP,
+  REQUEST_STEP,
   type Report,
   type Site,
 } from './site.ts';
@@ -91,7 +92,10 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
 /** The subsystems whose keys these flows may have made, and that may still be on the token. */
 function objectsOf(journals: readonly JournalFile[]): SubsystemName[] {
   const made = (step: string) => journals.some((journal) => mayHoldObjects(journal.entry(step)));
-  return [...(made(CA_STEP) ? (['CA'] as const) : []), ...(made(KRA_STEP) ? (['KRA'] as const) : [])];
+  return [
+    ...(made(CA_STEP) || made(REQUEST_STEP) ? (['CA'] as const) : []),
+    ...(made(KRA_STEP) ? (['KRA'] as const) : []),
+  ];
 }
 
 /** The keys of the first server are those of all. A directory that is down tells of nobody. */

@@ -1,6 +1,7 @@
 /** Makes key pairs in the module process. See module-child.ts. */
 
-import pkcs11, { type Template } from 'pkcs11js';
+import { createHash, randomBytes } from 'node:crypto';
+import pkcs11, { type Handle, type Template } from 'pkcs11js';
 import { call, failedWith, type LoadedModule, session } from './module-library.ts';
 import type { KeyPairWish } from './protocol.ts';
 
@@ -27,7 +28,7 @@ function make(module: LoadedModule, slot: number, { label, id, bits }: KeyPairWi
   const names = [
     { type: pkcs11.CKA_TOKEN, value: true },
     { type: pkcs11.CKA_LABEL, value: label },
-    { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+    { type: pkcs11.CKA_ID, value: id === undefined ? randomBytes(20) : Buffer.from(id, 'hex') },
   ];
   const publicKey = [
     ...names,
@@ -47,7 +48,31 @@ function make(module: LoadedModule, slot: number, { label, id, bits }: KeyPairWi
   ];
   const handle = session(module, slot, 'write');
   const mechanism = { mechanism: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN };
-  call(module, 'C_GenerateKeyPair', () =>
+  const made = call(module, 'C_GenerateKeyPair', () =>
     module.library.C_GenerateKeyPair(handle, mechanism, publicKey, privateKey),
   );
+  if (id === undefined) nameAsNss(module, handle, made);
+}
+
+/**
+ * Gives a key pair the id by which NSS finds the key of a certificate: SHA-1 of the modulus without leading zeros
+ * (PK11_MakeIDFromPubKey of NSS 3.61), which NSS itself sets in this way after it has made a key.
+ */
+function nameAsNss(
+  module: LoadedModule,
+  handle: Handle,
+  made: { publicKey: Handle; privateKey: Handle },
+): void {
+  const [modulus] = call(module, 'C_GetAttributeValue', () =>
+    module.library.C_GetAttributeValue(handle, made.publicKey, [{ type: pkcs11.CKA_MODULUS }]),
+  );
+  const octets = Buffer.isBuffer(modulus?.value) ? modulus.value : Buffer.alloc(0);
+  const value = createHash('sha1')
+    .update(octets.subarray(octets.findIndex((octet) => octet !== 0)))
+    .digest();
+  for (const object of [made.publicKey, made.privateKey]) {
+    call(module, 'C_SetAttributeValue', () =>
+      module.library.C_SetAttributeValue(handle, object, [{ type: pkcs11.CKA_ID, value }]),
+    );
+  }
 }

@@ -51,8 +51,8 @@ export interface SlotFacts {
 export interface KeyPairWish {
   /** CKA_LABEL of both. */
   label: string;
-  /** CKA_ID of both, in lower-case hex. */
-  id: string;
+  /** CKA_ID of both, in lower-case hex; unless told that by which NSS finds the key of a certificate. */
+  id?: string;
   bits: number;
 }
 

@@ -38,6 +38,8 @@ export interface Journal {
   finished?: string;
   /** Set when what was done began to be taken back: from then on there is no way but to its end. */
   removing?: string;
+  /** Since when it waits for something from outside, after steps that need nothing more. */
+  waiting?: string;
   /** Why it stopped, when it stopped by itself and not by a kill or a power cut. */
   failure?: JournalFailure;
   /** The ids of the runs that worked on it; their programs can be told by them (host/leftovers). */
@@ -57,6 +59,8 @@ export interface JournalFile {
   /** Another run begins to work on it; an earlier failure is history. */
   resume(run: string): Promise<void>;
   fail(failure: Omit<JournalFailure, 'at'>): Promise<void>;
+  /** What can be done is done: it waits for something from outside. */
+  wait(): Promise<void>;
   /** What was done begins to be taken back. */
   removal(run: string): Promise<void>;
   finish(): Promise<void>;
@@ -69,7 +73,7 @@ export function isUnfinished({ journal }: JournalFile): boolean {
 }
 
 /** What a journal tells of an unfinished flow, in a sentence or two, with the times (UTC). */
-export function storyOf({ started, steps, failure, removing }: Journal): string {
+export function storyOf({ started, steps, failure, removing, waiting }: Journal): string {
   const named = (...states: StepState[]) => steps.filter(({ state }) => states.includes(state)).map(nameOf);
   const done = named('done');
   const begun = named('applying', 'undoing');
@@ -78,6 +82,7 @@ export function storyOf({ started, steps, failure, removing }: Journal): string 
     `steps done: ${done.length}${done.length > 0 ? `, the last of them ${done.at(-1)}` : ''}`,
     ...(begun.length > 0 ? [`${begun.join(' and ')} began and did not come to an end`] : []),
     ...(failure ? [`${failure.step} failed at ${failure.at}: ${failure.message}`] : []),
+    ...(waiting ? [`since ${waiting} it waits for the certificate of its CA`] : []),
     ...(removing ? [`since ${removing} it is being taken back`] : []),
   ].join('; ');
 }
@@ -145,6 +150,11 @@ function journalFile(path: string, journal: Journal): JournalFile {
     async resume(run) {
       joinRun(journal, run);
       delete journal.failure;
+      delete journal.waiting;
+      await save(file);
+    },
+    async wait() {
+      journal.waiting = now();
       await save(file);
     },
     async fail(failure) {
@@ -154,6 +164,7 @@ function journalFile(path: string, journal: Journal): JournalFile {
     async removal(run) {
       joinRun(journal, run);
       journal.removing ??= now();
+      delete journal.waiting;
       await save(file);
     },
     async finish() {

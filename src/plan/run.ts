@@ -46,6 +46,10 @@ export interface RunOptions {
   signal: AbortSignal;
   /** Puts what a step changed on disk, before the journal says that it is done: a power cut must not belie it. */
   settle?: () => Promise<unknown>;
+  /** Whether these are the first of the steps only, and the flow waits afterwards. */
+  waits?: boolean;
+  /** The ids of the steps that are kept when a later one fails. */
+  kept?: readonly string[];
 }
 
 /**
@@ -60,21 +64,28 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
       stopIfInterrupted(options.signal);
       await runStep(step, options);
     } catch (error) {
-      listen({ type: 'stopped', id: step.id, title: step.title, ...standing(steps, journal) });
+      listen({ type: 'stopped', id: step.id, title: step.title, ...standing(steps, options) });
       throw error;
     }
   }
-  await journal.finish();
+  await (options.waits ? journal.wait() : journal.finish());
 }
 
 /** What is done, and what an undo would take back, last one first; in titles, for a person. */
-function standing(steps: readonly Step[], journal: JournalFile): { done: string[]; undo: string[] } {
-  const titles = (wanted: readonly StepState[]) =>
-    steps.flatMap(({ id, title }) => {
+function standing(
+  steps: readonly Step[],
+  { journal, kept = [] }: RunOptions,
+): { done: string[]; undo: string[] } {
+  const titles = (some: readonly Step[], wanted: readonly StepState[]) =>
+    some.flatMap(({ id, title }) => {
       const entry = journal.entry(id);
       return entry && wanted.includes(entry.state) ? [title] : [];
     });
-  return { done: titles(['done']), undo: titles(['applying', 'done', 'undoing']).toReversed() };
+  const later = steps.filter(({ id }) => !kept.includes(id));
+  return {
+    done: titles(steps, ['done']),
+    undo: titles(later, ['applying', 'done', 'undoing']).toReversed(),
+  };
 }
 
 async function runStep(step: Step, options: RunOptions): Promise<void> {
@@ -126,6 +137,8 @@ export interface UndoOptions {
   run: string;
   /** Ends the undo in an orderly way: the journal stays, and tells what is left. */
   signal: AbortSignal;
+  /** Whether these are the last of the steps only: the flow waits again afterwards. */
+  waits?: boolean;
 }
 
 /**
@@ -136,11 +149,11 @@ export interface UndoOptions {
  */
 export async function undoSteps(
   steps: readonly Step[],
-  { journal, listen, run, signal }: UndoOptions,
+  { journal, listen, run, signal, waits = false }: UndoOptions,
 ): Promise<CapstanError[]> {
   const failures: CapstanError[] = [];
   // A full disk must not keep the undo from making room. What is not told here is done again by the next undo.
-  await journal.removal(run).catch(unlessFull);
+  if (!waits) await journal.removal(run).catch(unlessFull);
   for (const step of steps.toReversed()) {
     const { id, title } = step;
     if ((journal.entry(id)?.state ?? 'undone') === 'undone') continue;
@@ -160,7 +173,7 @@ export async function undoSteps(
       if (step.holdsBack) break;
     }
   }
-  if (failures.length === 0) await journal.remove();
+  if (failures.length === 0) await (waits ? journal.wait() : journal.remove());
   return failures;
 }
 

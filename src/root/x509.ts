@@ -162,7 +162,7 @@ export function sha256(bytes: Uint8Array | string): string {
 }
 
 /** The bytes as a PEM file (RFC 7468) with this label. */
-export function pemOf(label: 'CERTIFICATE' | 'X509 CRL', der: Buffer): string {
+export function pemOf(label: 'CERTIFICATE' | 'CERTIFICATE REQUEST' | 'X509 CRL', der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

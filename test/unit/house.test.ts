@@ -10,9 +10,10 @@ const GROUND = ['host', 'secret', 'errors.ts', 'names'];
 /** What each folder may import besides itself. The lab rehearses the product; no flow may need it. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   installer: ['flow', 'plan', 'health', 'lab', 'version.ts', ...GROUND],
-  flow: ['plan', 'health', 'root', 'version.ts', ...DOMAINS, ...GROUND],
+  flow: ['plan', 'health', 'root', 'external', 'version.ts', ...DOMAINS, ...GROUND],
   health: [...DOMAINS, ...GROUND],
   root: GROUND,
+  external: ['root', ...GROUND],
   plan: GROUND,
   lab: GROUND,
   ...Object.fromEntries(DOMAINS.map((domain) => [domain, GROUND])),

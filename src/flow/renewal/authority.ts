@@ -1,5 +1,5 @@
 /** What follows when the CA's own certificate is renewed. */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { trustCaInDirectory } from '../../directory/certificate.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { instanceUnit } from '../../directory/instance.ts';
@@ -9,7 +9,8 @@ import { writtenByDogtag } from '../../dogtag/own-agent.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { restart } from '../../host/services.ts';
-import { CA_FILE, directoryOf, type Site } from '../site.ts';
+import { pemCertificates } from '../../names/pem.ts';
+import { CA_FILE, caCertificate, directoryOf, type Site } from '../site.ts';
 
 /** Where Dogtag keeps its CAs, the host's own among them (`authorityRecord` of 10.10.2). */
 const AUTHORITIES_DN = `ou=authorities,ou=ca,${CA_SUFFIX}`;
@@ -38,22 +39,22 @@ export async function refreshAuthority(
 }
 
 /**
- * Has all on this host that trusts the CA trust its renewed certificate: the file, the entry in the directory for clients,
+ * Has all on this host that trusts the CA trust its renewed certificate, which its database has: the file, the entry in the directory for clients,
  * and the directory server itself, which is restarted for it.
  * @throws CapstanError `command-failed`, `directory-unreachable`, ...
  */
-export async function refreshCaTrust(
-  host: Host,
-  site: Site,
-  certificate: X509Certificate,
-  line: (text: string) => void,
-): Promise<void> {
+export async function refreshCaTrust(host: Host, site: Site, line: (text: string) => void): Promise<void> {
   const instance = directoryOf(site);
-  await writeFileAtomically(CA_FILE, certificate.toString(), { mode: 0o644 });
+  const text = await caCertificate(host);
+  await writeFileAtomically(CA_FILE, text, { mode: 0o644 });
   await withLocalDirectory(host, instance, (directory) =>
-    publishCaCertificate(directory, instance.suffix, certificate.raw),
+    publishCaCertificate(
+      directory,
+      instance.suffix,
+      pemCertificates(text).map((one) => new X509Certificate(one).raw),
+    ),
   );
-  await trustCaInDirectory(host, instance, certificate.toString());
+  await trustCaInDirectory(host, instance, text);
   line(`Restarting the directory ${instance.name}`);
   await restart(host, instanceUnit(instance));
 }

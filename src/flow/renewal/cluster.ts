@@ -10,6 +10,7 @@ import {
   type SystemCertificate,
 } from '../../dogtag/certificates.ts';
 import { isRenewalOf } from '../../dogtag/renewed.ts';
+import { type CapstanError, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { caOf } from '../roles.ts';
 import { directoryOf, type Site } from '../site.ts';
@@ -79,6 +80,22 @@ function renewerOf(
   if (!KRA_CERTIFICATES.some((one) => one.id === id)) return master;
   const kras = servers.filter(({ roles }) => roles.some(({ name, enabled }) => name === 'KRA' && enabled));
   return kras.find((server) => server === master) ?? kras[0];
+}
+
+/** Whether a certificate of the CA itself was issued by another authority, which alone can renew it. */
+export function isFromElsewhere({ ca, subject, issuer }: X509Certificate): boolean {
+  return ca && subject !== issuer;
+}
+
+/**
+ * The refusal to renew a CA's certificate here that another authority issued.
+ */
+export function fromElsewhere({ issuer, validToDate }: X509Certificate): CapstanError {
+  return refusal(
+    'renewal-external',
+    `The certificate of the CA was issued by ${issuer.replaceAll('\n', ',')}, which alone can renew it; it is good until ${validToDate.toISOString().slice(0, 10)}.`,
+    'docs/external-ca.md tells how.',
+  );
 }
 
 /** Whether a certificate is a later one for the same name and key. */

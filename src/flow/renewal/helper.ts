@@ -77,7 +77,14 @@ const PASSING = [
   'command-deadline',
 ];
 /** Errors that only a person can mend. */
-const UNCONFIGURED = ['not-installed', 'not-root', 'journal-unreadable', 'dogtag-missing', 'roles-unknown'];
+const UNCONFIGURED = [
+  'not-installed',
+  'not-root',
+  'journal-unreadable',
+  'dogtag-missing',
+  'roles-unknown',
+  'renewal-external',
+];
 
 function failed(error: unknown): HelperAnswer {
   const wrapped =

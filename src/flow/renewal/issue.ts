@@ -10,7 +10,7 @@ import { type CaAccount, caSession } from '../../dogtag/rest.ts';
 import { failure, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
-import { standingOf, systemCertificates } from './cluster.ts';
+import { fromElsewhere, isFromElsewhere, standingOf, systemCertificates } from './cluster.ts';
 import { ANSWERS, askLater, type HelperAnswer, type RenewalRequest } from './protocol.ts';
 import { RENEWAL_SERVICE } from './units.ts';
 
@@ -18,7 +18,7 @@ import { RENEWAL_SERVICE } from './units.ts';
  * Renews a certificate: on the server that renews what all share, and for what is a host's own, the CA issues a new one.
  * Elsewhere it is the one that that server published. Where the token is that server's, the certificate is on it already
  * when it is published: certmonger is told to wait, and is then made to read it, so that nobody writes it twice.
- * @throws CapstanError `renewal-unknown`, `not-installed`, those of {@link standingOf}, of the CA's session, and
+ * @throws CapstanError `renewal-unknown`, `renewal-external`, `not-installed`, those of {@link standingOf}, of the CA's session, and
  *   `enrollment-failed`, `renewal-unverified`
  */
 export async function renewCertificate(host: Host, request: RenewalRequest): Promise<HelperAnswer> {
@@ -26,6 +26,7 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
   const certificate = await trackedAs(host, request.current);
   const standing = await standingOf(host, site, certificate, request.current);
   if (standing.renewsHere) {
+    if (isFromElsewhere(request.current)) throw fromElsewhere(request.current);
     const profile = request.profile ?? certificate.profile;
     const issued = await issueRenewal(host, site, { ...request, profile });
     return { code: ANSWERS.issued, output: issued.toString().trim() };

@@ -81,8 +81,7 @@ async function refreshCopies(
     await refreshUsers(directory, certificates);
     await refreshAuthority(directory, certificates);
   });
-  const authority = certificates.find(({ ca }) => ca);
-  if (authority) await refreshCaTrust(host, site, authority, line);
+  if (certificates.some(({ ca }) => ca)) await refreshCaTrust(host, site, line);
 }
 
 /** Publishes what this host renewed for all, now that it is in place, on the token among others. */

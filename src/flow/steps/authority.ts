@@ -3,10 +3,16 @@ import { removeBackend } from '../../directory/backend.ts';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { type DirectoryInstance, LDAPS_PORT, selfSignedCaFile } from '../../directory/instance.ts';
 import { removeAgent, takeOverAgent } from '../../dogtag/agent.ts';
-import { CA_CERTIFICATES, CA_TOKEN_NICKNAMES, INSTANCE } from '../../dogtag/certificates.ts';
+import {
+  CA_CERTIFICATES,
+  CA_SIGNING_NICKNAME,
+  CA_TOKEN_NICKNAMES,
+  INSTANCE,
+} from '../../dogtag/certificates.ts';
 import { setCrlGeneration } from '../../dogtag/crl.ts';
 import { CA_BACKEND, type CaDeployment, caDeployments, type Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
+import { storeExternalChain } from '../../dogtag/external-chain.ts';
 import { allowLargeRequests } from '../../dogtag/large-requests.ts';
 import { privateKeys } from '../../dogtag/nssdb.ts';
 import { readOverride } from '../../dogtag/override.ts';
@@ -20,6 +26,7 @@ import type { Step, StepReport } from '../../plan/step.ts';
 import { passingSecret } from '../../secret/passing.ts';
 import { withPrivateFolder } from '../../secret/private-file.ts';
 import type { Secret } from '../../secret/secret.ts';
+import { acceptedCertificate } from '../external.ts';
 import { restoreCa } from '../recovery.ts';
 import { AGENT_PKCS12, CA_STEP, directoryOf, dogtagOf, type ServerSecrets, type Site } from '../site.ts';
 import { onToken, purgeToken, withKeysRemembered } from '../token.ts';
@@ -37,7 +44,9 @@ export function certificateAuthority(
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step {
-  const keys = { token: site.token, nicknames: CA_TOKEN_NICKNAMES };
+  // The key of an externally signed CA was made before its certificate.
+  const earlier = site.external ? [CA_SIGNING_NICKNAME] : [];
+  const keys = { token: site.token, nicknames: CA_TOKEN_NICKNAMES, earlier };
   return {
     id: CA_STEP,
     title: `Create the certificate authority with its keys on the token ${site.token.label}`,
@@ -78,9 +87,15 @@ export async function failureOf(work: () => Promise<void>): Promise<unknown> {
 async function spawnCa(host: Host, site: Site, secrets: ServerSecrets, report: StepReport): Promise<void> {
   const profile = await dogtagOf();
   await withPrivateFolder(async (folder) => {
-    const deployment = await caDeployment(site, secrets, folder.path);
+    const accepted = site.external && (await acceptedCertificate());
+    const deployment = {
+      ...(await caDeployment(site, secrets, folder.path)),
+      ...(accepted && { requestFile: folder.write('request.pem', accepted.request) }),
+    };
     for (const part of caDeployments(deployment, profile)) {
       await spawn(host, part, report.line);
+      if (accepted && part.name === 'installation')
+        await storeExternalChain(host, INSTANCE, site.token.label, accepted.chain);
       // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
       const otherSecond = part.name === 'installation' ? sleep(1000) : undefined;
       // Tomcat is to be started yet.

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLocalDirectory } from '../../directory/client.ts';
 import { LDAPS_PORT } from '../../directory/instance.ts';
@@ -86,7 +87,8 @@ async function spawnClone(
         await hastenRanges(INSTANCE);
       }
       if (part.name !== 'configuration') {
-        await trustCloneCertificates(host, INSTANCE, site.token.label, joining.caCertificate);
+        const chain = await readFile(CA_FILE, 'utf8');
+        await trustCloneCertificates(host, INSTANCE, site.token.label, chain);
       }
       await otherSecond;
     }

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import {
   installDirectoryCertificate,
   requestDirectoryCertificate,
@@ -15,6 +16,7 @@ import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import type { Joining } from '../joining.ts';
 import {
+  CA_FILE,
   caCertificate,
   directoryOf,
   directorySubject,
@@ -37,7 +39,7 @@ export function directoryCertificate(host: Host, site: Site): Step {
 /** Has the CA of the server that is joined issue the directory's TLS certificate: this host's identity from then on. */
 export function memberDirectoryCertificate(host: Host, site: JoinedSite, joining: Joining): Step {
   return certificateStep(host, site, {
-    caCertificate: async () => joining.caCertificate,
+    caCertificate: () => readFile(CA_FILE, 'utf8'),
     async issue(ca, request) {
       const membership = await joining.membership();
       const authority = { hostname: site.supplier, caCertificate: ca };

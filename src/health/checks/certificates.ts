@@ -243,10 +243,12 @@ function certificateIn(der: string): X509Certificate {
   return new X509Certificate(Buffer.from(der, 'base64'));
 }
 
-/** Whether the CA issued a certificate (DER in base64); what is no certificate was not. */
+/** Whether the CA issued a certificate (DER in base64), or it is its own; what is no certificate was not. */
 export function isIssuedBy(ca: X509Certificate, der: string): boolean {
   try {
     const certificate = certificateIn(der);
+    // Another authority may have issued that.
+    if (certificate.raw.equals(ca.raw)) return true;
     return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
   } catch {
     return false;

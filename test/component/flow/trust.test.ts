@@ -33,6 +33,19 @@ function authority(name: string): void {
   ]);
 }
 
+/** A CA that another one has signed. */
+function subordinate(name: string, by: string): void {
+  writeFileSync(file('extensions'), 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n');
+  run('openssl', [
+    ...['req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/O=EXAMPLE.TEST/CN=${name}`],
+    ...['-keyout', file(`${name}.key`), '-out', file(`${name}.csr`)],
+  ]);
+  run('openssl', [
+    ...['x509', '-req', '-in', file(`${name}.csr`), '-CA', file(`${by}.crt`), '-CAkey', file(`${by}.key`)],
+    ...['-days', '30', '-extfile', file('extensions'), '-out', file(`${name}.crt`)],
+  ]);
+}
+
 /** A certificate for an address, by an authority. */
 function certificate(name: string, by: string, address = HERE): void {
   writeFileSync(file('extensions'), `subjectAltName=IP:${address}\n`);
@@ -99,6 +112,24 @@ describe('a CA certificate', () => {
     for (const name of ['ca.crt', 'ca.der', 'both.crt']) {
       expect([name, await trustedCa(host, HERE, { file: file(name) })]).toEqual([name, pem('ca')]);
     }
+    expect(received).toEqual([]);
+  });
+
+  test('that another authority has signed is the anchor, and that authority is not', async () => {
+    subordinate('below', 'ca');
+    certificate('member', 'below');
+    await serve('member', 'below', 'ca');
+    writeFileSync(file('chain.crt'), read('below.crt') + read('ca.crt'));
+    expect(await trustedCa(host, HERE, { file: file('chain.crt') })).toBe(pem('below'));
+    expect(await trustedCa(host, HERE, { fingerprint: fingerprint('below') })).toBe(pem('below'));
+    const shown: CaFacts[] = [];
+    const source = { confirm: async (found: CaFacts) => shown.push(found) > 0 };
+    expect(await trustedCa(host, HERE, source)).toBe(pem('below'));
+    expect(shown.map((one) => one.fingerprint)).toEqual([fingerprint('below')]);
+    server?.close();
+    await serve('server', 'ca');
+    const error = await refused({ file: file('chain.crt') });
+    expect(error.code).toBe('directory-untrusted');
     expect(received).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { appeared, objectRef } from '../../../src/hsm/inventory.ts';
@@ -221,5 +221,21 @@ describe('the objects of a token', () => {
       expect((await errorOf(module.deleteObjects(slot, [ref]))).code).toBe('object-ambiguous');
       expect((await module.objects(slot)).length).toBe(2);
     });
+  });
+});
+
+describe('a key that is made', () => {
+  test('has the id by which NSS finds it, unless told another one', async () => {
+    tokens.add('made');
+    const objects = await onToken(tokens, 'made', async (module, slot) => {
+      await module.generateKeyPair(slot, { label: 'by NSS', bits: 2048 });
+      await module.generateKeyPair(slot, { label: 'told', id: 'c3', bits: 2048 });
+      return module.objects(slot);
+    });
+    const idsOf = (label: string) => objects.filter((one) => one.label === label).map(({ id }) => id);
+    const { modulus = '' } = objects.find((one) => one.label === 'by NSS') ?? {};
+    const id = createHash('sha1').update(Buffer.from(modulus, 'hex')).digest('hex');
+    expect(idsOf('by NSS')).toEqual([id, id]);
+    expect(idsOf('told')).toEqual(['c3', 'c3']);
   });
 });

@@ -131,3 +131,30 @@ describe('a resumed installation', () => {
     );
   });
 });
+
+describe('an installation that waits for the certificate of its CA', () => {
+  const waiting: Journal = { ...JOURNAL, waiting: '2026-01-03T03:04:05.000Z' };
+  const given = { externalCertFile: ['/root/ca.crt'] };
+
+  it('goes on with the certificate, and with nothing else', async () => {
+    expect(await chooseWay('server-install', given, waiting, undefined)).toBe('resume');
+    for (const values of [{}, { resume: true }])
+      await expect(chooseWay('server-install', values, waiting, person())).rejects.toMatchObject({
+        code: 'waiting-for-certificate',
+        message: expect.stringContaining('2026-01-03T03:04:05.000Z'),
+        next: expect.stringContaining('--external-cert-file'),
+      });
+  });
+
+  it('can be taken back', async () => {
+    expect(await chooseWay('server-install', { undo: true }, waiting, undefined)).toBe('undo');
+  });
+
+  it('is the only one that a certificate is for', async () => {
+    for (const journal of [undefined, JOURNAL])
+      await expect(chooseWay('server-install', given, journal, person())).rejects.toMatchObject({
+        code: 'nothing-waiting',
+        exit: 2,
+      });
+  });
+});

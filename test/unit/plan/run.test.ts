@@ -373,3 +373,34 @@ describe('undoSteps', () => {
     expect(seen).toEqual({ objects: ['id 1'] });
   });
 });
+
+describe('a flow that waits in its middle', () => {
+  const signal = new AbortController().signal;
+
+  it('says so on disk after the steps before the wait, and is unfinished', async () => {
+    await runSteps([step('one')], { journal, listen, signal, waits: true });
+    expect(onDisk().waiting).toMatch(/^\d{4}-/);
+    expect(onDisk().finished).toBeUndefined();
+    expect(isUnfinished(journal)).toBe(true);
+  });
+
+  it('waits no more when a run goes on, and waits again when that is taken back', async () => {
+    await runSteps([step('one')], { journal, listen, signal, waits: true });
+    await journal.resume('second');
+    expect(onDisk().waiting).toBeUndefined();
+    const failing = step('two', { apply: () => Promise.reject(failure('broken', 'It broke.')) });
+    await expect(run([step('one'), failing])).rejects.toMatchObject({ code: 'broken' });
+    const options = { journal, listen, signal, run: 'second', waits: true };
+    expect(await undoSteps([failing], options)).toEqual([]);
+    expect(deeds).toEqual(['apply one', 'undo two']);
+    expect(onDisk().waiting).toMatch(/^\d{4}-/);
+    expect(onDisk().removing).toBeUndefined();
+    expect(stateOnDisk('one')).toBe('done');
+  });
+
+  it('waits no more when all of it is taken back', async () => {
+    await runSteps([step('one')], { journal, listen, signal, waits: true });
+    await undoSteps([step('one')], { journal, listen, signal, run: 'second' });
+    expect(existsSync(path)).toBe(false);
+  });
+});
