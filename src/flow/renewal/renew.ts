@@ -19,13 +19,8 @@ import { requireHsm, serverProblems } from '../recovery.ts';
 import { refuseDuringRepair } from '../repair/journal.ts';
 import { type InstalledServer, installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { stepper } from '../token-move.ts';
-<<<<<<< HEAD
-import { type Standing, standingOf, systemCertificates } from './cluster.ts';
-import { keepRenewals, sameSerial, takeOver, trackMissing } from './keeper.ts';
-=======
 import { fromElsewhere, isFromElsewhere, type Standing, standingOf, systemCertificates } from './cluster.ts';
-import { keepRenewals, sameSerial, takeOver } from './keeper.ts';
->>>>>>> 07c5148 (Test what is refused of certificates from elsewhere, and the wait in the middle of an installation)
+import { keepRenewals, sameSerial, takeOver, trackMissing } from './keeper.ts';
 import { DUE_DAYS, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
 
@@ -48,13 +43,8 @@ export interface Candidate {
 /**
  * Renews certificates through certmonger, and waits until they are in place. On a server that does not renew what all share,
  * those certificates are taken over as far as the one that does has renewed them.
-<<<<<<< HEAD
  * @throws CapstanError (exit code 2, nothing changed) `not-installed`, `no-ca`, `unfinished-run`, `unfinished-repair`, `certificate-unknown`,
- *   `not-due`, `not-renewal-master`; PreflightError with `ca-unwell`, `hsm-unavailable`; (exit code 1) `renewal-failed`,
-=======
- * @throws CapstanError (exit code 2, nothing changed) `not-installed`, `no-ca`, `unfinished-run`, `certificate-unknown`,
  *   `renewal-external`, `not-due`, `not-renewal-master`; PreflightError with `ca-unwell`, `hsm-unavailable`; (exit code 1) `renewal-failed`,
->>>>>>> 07c5148 (Test what is refused of certificates from elsewhere, and the wait in the middle of an installation)
  *   `renewal-slow`, those of the placement, `interrupted`
  */
 export async function renewCertificates(
