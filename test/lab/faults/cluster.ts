@@ -24,7 +24,7 @@ const PASSWORDS: Changes = {
 };
 
 /** How a cluster becomes what a flow begins with. */
-interface Base {
+export interface Base {
   name: string;
   /** What it is made from; without, from blank hosts. */
   from?: Base;
