@@ -1,5 +1,6 @@
 /** What the configuration file of a CA, its CS.cfg, says that must agree with what is elsewhere. */
 import { readFile } from 'node:fs/promises';
+import { type KraConnector, kraConnectorIn } from './connector.ts';
 import { type CrlGeneration, caConfiguration, crlGenerationIn } from './crl.ts';
 import { instanceConfiguration } from './nssdb.ts';
 
@@ -17,6 +18,7 @@ export interface ConfiguredCertificate {
 export interface DogtagConfiguration {
   certificates: ConfiguredCertificate[];
   crl: CrlGeneration;
+  connector: KraConnector;
 }
 
 /** Names that Dogtag gives to the internal token (`CryptoUtil.isInternalToken`). */
@@ -55,5 +57,5 @@ export async function dogtagConfiguration(instance: string): Promise<DogtagConfi
   const more = configuredCertificates(kra).filter(
     ({ nickname }) => !own.some((one) => one.nickname === nickname),
   );
-  return { certificates: [...own, ...more], crl: crlGenerationIn(text) };
+  return { certificates: [...own, ...more], crl: crlGenerationIn(text), connector: kraConnectorIn(text) };
 }

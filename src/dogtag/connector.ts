@@ -65,6 +65,20 @@ export function krasIn(text: string): string[] {
     .map((one) => one.replace(/:\d+$/, ''));
 }
 
+/** What a CA's configuration says of the KRAs. */
+export interface KraConnector {
+  /** Their host names, in small letters. */
+  kras: string[];
+  /** The transport certificate that the CA hands out to clients, DER in base64; undefined where it knows of no KRA. */
+  transport: string | undefined;
+}
+
+/** The KRA connector in the text of a CA's CS.cfg. */
+export function kraConnectorIn(text: string): KraConnector {
+  const transport = /^ca\.connector\.KRA\.transportCert=(.*)$/m.exec(text)?.[1]?.trim();
+  return { kras: krasIn(text).map((kra) => kra.toLowerCase()), transport };
+}
+
 /** Has the CA of an instance that is stopped forget a KRA; that it does not know it is no error. */
 export async function disconnectKra(instance: string, hostname: string): Promise<void> {
   const file = caConfiguration(instance);

@@ -120,16 +120,17 @@ async function issuedSerial(ca: X509Certificate): Promise<string> {
 const SELF_TESTS = 64 * 1024;
 
 /**
- * How the self tests of the CA went when they ran last, as its own log tells.
- * @throws CapstanError `ca-self-tests-failed`; an ENOENT where the CA never started
+ * How the self tests of a subsystem went when they ran last, as its own log tells.
+ * @throws CapstanError `ca-self-tests-failed`, `kra-self-tests-failed`; an ENOENT where it never started
  */
-export async function checkSelfTests(instance: string): Promise<string> {
-  const text = await endOfFile(`/var/log/pki/${instance}/ca/selftests.log`, SELF_TESTS);
+export async function checkSelfTests(instance: string, subsystem: SubsystemName = 'CA'): Promise<string> {
+  const name = subsystem.toLowerCase();
+  const text = await endOfFile(`/var/log/pki/${instance}/${name}/selftests.log`, SELF_TESTS);
   const failed = failedSelfTests(text);
   if (failed.length === 0) return 'passed';
   throw failure(
-    'ca-self-tests-failed',
-    `The self tests of the CA failed when they ran last: ${failed.join('; ')}`,
+    `${name}-self-tests-failed`,
+    `The self tests of the ${subsystem} failed when they ran last: ${failed.join('; ')}`,
   );
 }
 

@@ -19,14 +19,54 @@ async function recorded(host: Host, site: Site): Promise<ServerEntry[]> {
   return withLocalDirectory(host, { name }, (directory) => recordedServers(directory, suffix));
 }
 
-/** The KRAs that the CA of this host should know and does not. */
-export async function missingKras(host: Host, site: Site): Promise<string[]> {
+/** What the CA of this host should know of KRAs and does not, and what it should not. */
+export interface ConnectorProblems {
+  /** KRAs that are recorded, and unknown to it. */
+  missing: string[];
+  /** KRAs that it knows, and that are not recorded any more: it was away when they left. */
+  stale: string[];
+}
+
+/** How the KRAs that the CA of this host knows differ from those that are recorded. */
+export async function connectorProblems(host: Host, site: Site): Promise<ConnectorProblems> {
   const [kras, known] = [serversWith(await recorded(host, site), 'KRA'), await connectedKras(INSTANCE)];
-  return kras.filter((one) => !known.includes(one));
+  return {
+    missing: kras.filter((one) => !known.includes(one)),
+    stale: known.filter((one) => !kras.includes(one)),
+  };
+}
+
+/** The problems in words; undefined where there are none. */
+export function connectorComplaint({ missing, stale }: ConnectorProblems): string | undefined {
+  const parts = [
+    ...(missing.length > 0 ? [`sends no keys to ${missing.join(', ')}`] : []),
+    ...(stale.length > 0 ? [`sends keys to ${stale.join(', ')}, not recorded with a KRA`] : []),
+  ];
+  return parts.length > 0 ? parts.join(', and ') : undefined;
+}
+
+/**
+ * Has the CA of this host know the KRAs that are recorded, and no other.
+ * @returns what was done, in words
+ * @throws CapstanError `ca-refused`, `ca-unreachable` and their like
+ */
+export async function mendConnector(host: Host, site: Site): Promise<string[]> {
+  const { missing, stale } = await connectorProblems(host, site);
+  await connectHere(host, site, missing);
+  if (missing.length > 0) await preferOwn(host, site);
+  if (stale.length > 0) {
+    await withAgentSession(host, 'CA', site.hostname, async (session) => {
+      for (const kra of stale) await removeKraFrom(session, kra);
+    });
+  }
+  return [
+    ...(missing.length > 0 ? [`told the CA of the KRAs of ${missing.join(', ')}`] : []),
+    ...(stale.length > 0 ? [`had the CA forget the KRAs of ${stale.join(', ')}`] : []),
+  ];
 }
 
 /** Has the CA of this host know these KRAs. @throws CapstanError `ca-refused`, `ca-unreachable` and their like */
-export async function connectHere(host: Host, site: Site, kras: readonly string[]): Promise<void> {
+async function connectHere(host: Host, site: Site, kras: readonly string[]): Promise<void> {
   const [any] = kras;
   if (any === undefined) return;
   const transport = await transportOf(host, any);

@@ -6,7 +6,7 @@ import { isActive, start } from '../host/services.ts';
 import { isUnfinished } from '../plan/journal.ts';
 import { runChecks } from '../plan/run.ts';
 import type { Check, Listener } from '../plan/step.ts';
-import { connectHere, missingKras } from './connectors.ts';
+import { connectorComplaint, connectorProblems, mendConnector } from './connectors.ts';
 import { requireHsm, restoreCa, serverProblems, startDirectory } from './recovery.ts';
 import { outdatedPins } from './renewal/pins.ts';
 import { hasRenewalTimer, RENEWAL_TIMER } from './renewal/units.ts';
@@ -92,12 +92,11 @@ function looks(host: Host, site: Site, kra: boolean, found: Findings): Check[] {
     },
     {
       id: 'connector',
-      title: 'The CA knows every KRA of the cluster',
+      title: 'The CA knows every KRA of the cluster, and no other',
       async run() {
         if (found.directory) return 'to be looked at when the directory is back';
-        const missing = await missingKras(host, site);
-        if (missing.length > 0)
-          found.connector = failure('kra-unconnected', `it does not know ${missing.join(', ')}`);
+        const complaint = connectorComplaint(await connectorProblems(host, site));
+        if (complaint !== undefined) found.connector = failure('kra-unconnected', `it ${complaint}`);
         return fact(found.connector, 'to be told');
       },
     },
@@ -130,12 +129,8 @@ function repairsOf(host: Host, site: Site, kra: boolean, { pins = [] }: Findings
     },
     {
       id: 'connector',
-      title: 'Tell the CA of the KRAs that it does not know',
-      async run() {
-        const missing = await missingKras(host, site);
-        await connectHere(host, site, missing);
-        return [`told the CA of the KRAs of ${missing.join(', ')}`];
-      },
+      title: 'Tell the CA of the KRAs that it does not know, and of those that are gone',
+      run: () => mendConnector(host, site),
     },
     {
       id: 'certmonger',

@@ -13,7 +13,7 @@ import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
-import { missingKras } from './connectors.ts';
+import { connectorComplaint, connectorProblems } from './connectors.ts';
 import { REQUEST_FILE, type RequestFacts, requestOf, waitingSteps } from './external.ts';
 import { checkRecovery } from './key-recovery.ts';
 import { type Placed, placedCertificates } from './renewal/record.ts';
@@ -236,18 +236,15 @@ async function keyRecovery(host: Host, site: Site): Promise<Finding[]> {
   ]);
 }
 
-/** Whether the CA knows every KRA of the cluster; nothing where there is none, or where nobody can be asked. */
+/** Whether the CA knows every KRA of the cluster, and no other; nothing where there is none, or where nobody can be asked. */
 async function connector(host: Host, site: Site): Promise<Finding[]> {
+  const problems = await connectorProblems(host, site).catch(() => undefined);
   const { servers } = await readRoles(host).catch(() => ({ servers: [] }));
   const kras = serversWith(servers, 'KRA');
-  if (kras.length === 0) return [];
-  return [
-    await finding('kra', 'KRA connector', async () => {
-      const missing = await missingKras(host, site);
-      if (missing.length === 0) return `the CA of ${site.hostname} sends keys to ${kras.join(', ')}`;
-      throw new Error(`the CA of ${site.hostname} sends no keys to ${missing.join(', ')}`);
-    }),
-  ];
+  const complaint = problems && connectorComplaint(problems);
+  if (!problems || (kras.length === 0 && complaint === undefined)) return [];
+  const detail = `the CA of ${site.hostname} ${complaint ?? `sends keys to ${kras.join(', ')}`}`;
+  return [{ area: 'kra', name: 'KRA connector', well: complaint === undefined, detail }];
 }
 
 /** @throws Error where the CA does other than what is recorded: two servers would generate CRLs, or none */

@@ -13,6 +13,7 @@ export type Area =
   | 'host'
   | 'service'
   | 'ca'
+  | 'kra'
   | 'directory'
   | 'replication'
   | 'role'

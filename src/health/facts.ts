@@ -1,7 +1,7 @@
 /** What is known of a server when its health is judged. Plain data: who gathers it, and how, is not told here. */
 import type { TrackingRequest } from '../certmonger/tracking.ts';
 import type { Agreement } from '../directory/agreement.ts';
-import type { ServerEntry } from '../directory/masters.ts';
+import type { RoleName, ServerEntry } from '../directory/masters.ts';
 import type { HsmRecord } from '../directory/record.ts';
 import type { Replica } from '../directory/ruv.ts';
 import type { SystemCertificate } from '../dogtag/certificates.ts';
@@ -43,6 +43,11 @@ export interface Facts {
   caProfiles: string;
   caSignature: string;
   caData: CaData;
+  kraDeployed: true;
+  kraStatus: string;
+  kraSelfTests: string;
+  /** The id of what the KRA recovered, in words. */
+  kraRecovery: string;
   database: NssFacts;
   tokenTrust: Record<string, string>;
   hsm: HsmFacts;
@@ -76,6 +81,7 @@ export interface ServerFacts {
   /** The directory instance: `EXAMPLE-TEST`. */
   instance: string;
   hasCa: boolean;
+  hasKra: boolean;
   /** Whether it joined another server. */
   joined: boolean;
   token: { label: string; libraryPath: string };
@@ -185,8 +191,8 @@ export interface CaData {
   users: CertificateUser[];
   /** Distinguished names of those who may approve requests. */
   agents: string[];
-  /** The host names in the security domain that have a CA. */
-  domain: string[];
+  /** The host names in the security domain that have a CA, and those that have a KRA. */
+  domain: Record<RoleName, string[]>;
   /** The last CRL: until when it is good, or what is wrong with it; undefined where there is none. */
   crl: { nextUpdate: Date } | { problem: string } | undefined;
   /** Serial numbers (decimal) of system certificates that are revoked. */

@@ -1,4 +1,4 @@
-/** Every check of a server's health, by area. What is added to a server (a KRA) brings a list of its own. */
+/** Every check of a server's health, by area. */
 import type { CheckFacts, HealthCheck } from './check.ts';
 import { CA_CHECKS } from './checks/ca.ts';
 import { CERTIFICATE_CHECKS } from './checks/certificates.ts';
@@ -6,6 +6,7 @@ import { DIRECTORY_CHECKS } from './checks/directory.ts';
 import { FILE_CHECKS } from './checks/files.ts';
 import { HOST_CHECKS } from './checks/host.ts';
 import { HSM_CHECKS } from './checks/hsm.ts';
+import { KRA_CHECKS } from './checks/kra.ts';
 import { REPLICATION_CHECKS } from './checks/replication.ts';
 import { ROLE_CHECKS } from './checks/roles.ts';
 import { SERVER_CHECKS } from './checks/server.ts';
@@ -20,6 +21,7 @@ export const CHECKS: readonly HealthCheck[] = [
   ...HOST_CHECKS,
   ...SERVICE_CHECKS,
   ...CA_CHECKS,
+  ...KRA_CHECKS,
   ...DIRECTORY_CHECKS,
   ...REPLICATION_CHECKS,
   ...ROLE_CHECKS,

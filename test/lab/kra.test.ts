@@ -17,6 +17,8 @@ import {
 } from './cluster/hosts.ts';
 import { SOON } from './cluster/proofs.ts';
 import { archive, enrolArchived, makeClient, publicKeyOf, recover } from './cluster/recovery.ts';
+import { codesOf, faultTests, findings } from './health/fault.ts';
+import { KRA_FAULTS } from './health/kra.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
 import { readyLab } from './ready.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
@@ -214,6 +216,24 @@ describe('what is archived through one server is recovered through the other', (
   });
 });
 
+/** What `capstan health` finds on the first server, beside what the lab's hosts have anyway. */
+async function faultsFound(): Promise<string[]> {
+  return codesOf(await findings('ca1')).filter((code) => !ANYWAY.includes(code));
+}
+/** No time server is in the lab. */
+const ANYWAY = ['clock-unsynchronised'];
+
+describe('its health', () => {
+  test('has no fault on either server', async () => {
+    for (const host of ['ca1', 'ca2']) {
+      const found = await findings(host);
+      expect([host, codesOf(found), found]).toMatchObject([host, ANYWAY, ANYWAY.map((check) => ({ check }))]);
+    }
+  });
+
+  faultTests(KRA_FAULTS, () => ANYWAY);
+});
+
 describe('without its HSM', () => {
   const AWAY = 'mount -t tmpfs -o mode=0777 tmpfs /var/lib/softhsm/tokens';
   const BACK = 'umount /var/lib/softhsm/tokens';
@@ -223,6 +243,7 @@ describe('without its HSM', () => {
     expect(await unwell()).toEqual(
       expect.arrayContaining([expect.stringMatching(/^token /), 'CA signature', 'KRA recovery']),
     );
+    expect(await faultsFound()).toEqual(['hsm-unreachable']);
     expect(await capstan('ca1', ['restart'])).toMatchObject({ exit: 2 });
   });
 
@@ -234,8 +255,11 @@ describe('without its HSM', () => {
       (names) => !names.includes('kra.xml'),
     );
     expect(found).not.toContain('kra.xml');
+    expect(await faultsFound()).toEqual(expect.arrayContaining(['hsm-unreachable', 'kra-disabled']));
     await sh('ca1', BACK);
+    expect(await faultsFound()).toEqual(expect.arrayContaining(['kra-disabled']));
     await succeeds('ca1', ['restart']);
+    expect(await faultsFound()).toEqual([]);
     expect(await unwell()).toEqual([]);
   });
 });

@@ -12,6 +12,7 @@ import {
   CA_LIST_DN,
   certificateStatusDn,
   HOST_AUTHORITY,
+  KRA_LIST_DN,
   PEOPLE_DN,
 } from '../../dogtag/security-domain.ts';
 import { CapstanError, sentenceOf } from '../../errors.ts';
@@ -98,7 +99,10 @@ export function caData(host: Host, site: Site, serials: readonly string[]): Prom
     agents: ((await directory.entry(AGENT_GROUP, ['uniqueMember']))?.values('uniqueMember') ?? []).map((dn) =>
       dn.toLowerCase(),
     ),
-    domain: await domainIn(directory),
+    domain: {
+      CA: await domainIn(directory, CA_LIST_DN),
+      KRA: await domainIn(directory, KRA_LIST_DN),
+    },
     crl: await crlIn(host, directory),
     revoked: await revokedIn(directory, serials),
     authoritySerial: await authorityIn(directory),
@@ -122,8 +126,8 @@ async function usersIn(directory: Directory): Promise<CertificateUser[]> {
   }));
 }
 
-async function domainIn(directory: Directory): Promise<string[]> {
-  const entries = await directory.search(CA_LIST_DN, { scope: 'one', attributes: ['cn'] });
+async function domainIn(directory: Directory, list: string): Promise<string[]> {
+  const entries = await directory.search(list, { scope: 'one', attributes: ['cn'] });
   return entries.map((entry) => (entry.values('cn')[0] ?? '').replace(/:\d+$/, '').toLowerCase());
 }
 

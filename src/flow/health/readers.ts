@@ -16,10 +16,9 @@ import { dogtagConfiguration } from '../../dogtag/configuration.ts';
 import { moduleLibraries } from '../../dogtag/evidence.ts';
 import { checkProfiles, checkSelfTests, checkSignature, checkStatus } from '../../dogtag/health.ts';
 import { certificatePem, pinNames, trustFlags } from '../../dogtag/nssdb.ts';
-import { isSubsystemEnabled } from '../../dogtag/subsystem.ts';
 import { failure } from '../../errors.ts';
 import { identityProblem } from '../../health/checks/directory.ts';
-import type { Facts, NssFacts, ServerFacts, UnitFacts } from '../../health/facts.ts';
+import type { Facts, NssFacts, ServerFacts } from '../../health/facts.ts';
 import { readClock } from '../../host/clock.ts';
 import { availableMemory } from '../../host/facts.ts';
 import type { Host } from '../../host/host.ts';
@@ -33,18 +32,18 @@ import {
   CA_FILE,
   directoryOf,
   directorySubject,
-  dogtagOf,
   type InstalledServer,
   installedServer,
-  type Site,
   tellingJournal,
 } from '../site.ts';
 import { CA_NICKNAME } from '../steps/tracking.ts';
 import { clusterOf, readTopology } from '../topology.ts';
 import { caData, directoryFacts } from './directory-look.ts';
-import { absent, blocked, type Readers, reader } from './gather.ts';
+import { blocked, type Readers, reader } from './gather.ts';
 import { disks, fileStates, leftBehind, releases, unitStates } from './host-look.ts';
 import { loggedIn, tokenFacts, tokenTrust } from './hsm-look.ts';
+import { kraReaders } from './kra-look.ts';
+import { knownDogtag, requireDeployed, requireUp, type SiteOf, withCa } from './parts.ts';
 
 /** The readers of one look at the server. */
 export function healthReaders(): Readers {
@@ -59,10 +58,9 @@ export function healthReaders(): Readers {
     ...directoryReaders(siteOf),
     ...caReaders(siteOf),
     ...tokenReaders(),
+    ...kraReaders(siteOf),
   };
 }
-
-type SiteOf = () => Promise<Site>;
 
 function hostReaders(
   known: () => Promise<InstalledServer>,
@@ -72,6 +70,7 @@ function hostReaders(
   | keyof ReturnType<typeof directoryReaders>
   | keyof ReturnType<typeof caReaders>
   | keyof ReturnType<typeof tokenReaders>
+  | keyof ReturnType<typeof kraReaders>
 > {
   return {
     server: reader({ needs: [], read: async () => serverFacts(await known()) }),
@@ -157,18 +156,18 @@ function caReaders(
         return crlProblem(server.hostname, directory.servers, configuration.crl)[0];
       },
     }),
-    deployed: withCa({ needs: [], read: requireDeployed }),
+    deployed: withCa({ needs: [], read: () => requireDeployed('CA') }),
     selfTests: withCa({ needs: [], read: () => checkSelfTests(INSTANCE) }),
     caStatus: withCa({
       needs: ['units', 'deployed'],
       async read(host, { server, units }) {
         requireUp(units, 'ca');
-        return checkStatus(host, server.hostname, await dogtag());
+        return checkStatus(host, server.hostname, await knownDogtag());
       },
     }),
     caProfiles: withCa({
       needs: ['directory', 'caStatus'],
-      read: async (host, { server }) => checkProfiles(host, server.hostname, (await dogtag()).restPath),
+      read: async (host, { server }) => checkProfiles(host, server.hostname, (await knownDogtag()).restPath),
     }),
     caSignature: withCa({
       needs: ['directory', 'caStatus', 'caFile', 'hsm'],
@@ -217,26 +216,20 @@ function inHaste(host: Host): Host {
   return { ...host, deadlines: { ...host.deadlines, cluster: Math.min(cluster, health / 2) } };
 }
 
-/** A reader of what only a server with a CA has. */
-function withCa<Value, Needs extends keyof Facts = never>(of: {
-  needs: readonly Needs[];
-  read(host: Host, known: Pick<Facts, Needs | 'server'>): Promise<Value>;
-}) {
-  return reader<Value, Needs | 'server' | 'whole'>({
-    needs: ['server', 'whole', ...of.needs],
-    async read(host, known) {
-      if (!known.server.hasCa) throw absent();
-      return of.read(host, known);
-    },
-  });
-}
-
 function serverFacts(installed: InstalledServer): ServerFacts {
   const { site, hasCa, hasKra, journal } = installed;
   const telling = tellingJournal(installed);
   const { name, suffix } = directoryOf(site);
   return {
-    ...{ hostname: site.hostname, realm: site.realm, suffix, instance: name, hasCa, token: site.token },
+    ...{
+      hostname: site.hostname,
+      realm: site.realm,
+      suffix,
+      instance: name,
+      hasCa,
+      hasKra,
+      token: site.token,
+    },
     subject: directorySubject(site),
     joined: site.supplier !== undefined,
     certificates: [...(hasCa ? CA_CERTIFICATES : []), ...(hasKra ? KRA_CERTIFICATES : [])],
@@ -253,24 +246,6 @@ function requireWhole({ unfinished, flow }: ServerFacts): true {
     `A run of "capstan ${flow}" did not come to its end. ${unfinished}.`,
     `Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`,
   );
-}
-
-function requireUp(units: readonly UnitFacts[], part: UnitFacts['part']): void {
-  if (!units.find((unit) => unit.part === part)?.active) throw blocked('service-stopped');
-}
-
-async function requireDeployed(): Promise<true> {
-  if (await isSubsystemEnabled(INSTANCE, 'ca')) return true;
-  throw failure(
-    'ca-disabled',
-    'Dogtag has disabled the CA: a self test failed when it started, or somebody did it.',
-  );
-}
-
-async function dogtag() {
-  return dogtagOf().catch(() => {
-    throw blocked('release-unsupported');
-  });
 }
 
 async function readCaFile(): Promise<string> {

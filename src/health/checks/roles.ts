@@ -1,6 +1,8 @@
-import type { RoleEntry, ServerEntry } from '../../directory/masters.ts';
+import type { RoleEntry, RoleName, ServerEntry } from '../../directory/masters.ts';
 import { type Fault, type HealthCheck, judgement } from '../check.ts';
 import type { ServerFacts } from '../facts.ts';
+
+const ROLES: readonly RoleName[] = ['CA', 'KRA'];
 
 /** What is recorded of who does what, against what this server has. */
 export const ROLE_CHECKS: readonly HealthCheck[] = [
@@ -21,18 +23,21 @@ export const ROLE_CHECKS: readonly HealthCheck[] = [
     code: 'role-differs',
     area: 'role',
     severity: 'ERROR',
-    holds: 'This server has the CA that it is recorded with, and no other.',
-    remedy: '"capstan ca-add" gives it a CA; a record without a CA is removed with "capstan uninstall".',
+    holds: 'This server has the CA and the KRA that it is recorded with, and no other.',
+    remedy:
+      '"capstan ca-add" gives it a CA, "capstan kra-add" a KRA; a record without them is removed with "capstan uninstall".',
     needs: ['server', 'directory'],
     look: ({ server, directory }) => {
       const record = recordOf(server, directory.servers);
       if (!record) return [];
-      const isRecorded = caOf(record)?.enabled === true;
-      if (isRecorded === server.hasCa) return [];
-      const message = server.hasCa
-        ? `${server.hostname} has a CA, and is not recorded with one that is enabled.`
-        : `${server.hostname} is recorded with a CA, and has none.`;
-      return [{ message }];
+      return ROLES.flatMap((role) => {
+        const isThere = role === 'CA' ? server.hasCa : server.hasKra;
+        if ((roleOf(record, role)?.enabled === true) === isThere) return [];
+        const message = isThere
+          ? `${server.hostname} has a ${role}, and is not recorded with one that is enabled.`
+          : `${server.hostname} is recorded with a ${role}, and has none.`;
+        return [{ message }];
+      });
     },
   }),
   duty('renewal-master', 'renewalMaster', 'One server renews the certificates that all share.'),
@@ -65,34 +70,38 @@ export const ROLE_CHECKS: readonly HealthCheck[] = [
     code: 'domain-entry-missing',
     area: 'role',
     severity: 'ERROR',
-    holds: 'The security domain has the CA of each server that is recorded with one.',
-    remedy: 'Restore the entry below cn=CAList,ou=Security Domain,o=ipaca, as that of another server.',
+    holds: 'The security domain has the CA and the KRA of each server that is recorded with one.',
+    remedy:
+      'Restore the entry below cn=CAList,ou=Security Domain,o=ipaca, or cn=KRAList, as that of another server.',
     needs: ['directory', 'caData'],
     look: ({ directory, caData }) =>
-      directory.servers
-        .filter((one) => caOf(one) && !caData.domain.includes(one.hostname.toLowerCase()))
-        .map(({ hostname }) => ({
-          key: hostname,
-          message: `The security domain does not have the CA of ${hostname}.`,
-        })),
+      ROLES.flatMap((role) =>
+        directory.servers
+          .filter((one) => roleOf(one, role) && !caData.domain[role].includes(one.hostname.toLowerCase()))
+          .map(({ hostname }) => ({
+            key: hostname,
+            message: `The security domain does not have the ${role} of ${hostname}.`,
+          })),
+      ),
   }),
   judgement({
     code: 'domain-entry-stale',
     area: 'role',
     severity: 'WARNING',
-    holds: 'The security domain has no CA of a server that is gone.',
+    holds: 'The security domain has no CA and no KRA of a server that is gone.',
     remedy: '"capstan topology forget SERVER" removes it.',
     needs: ['server', 'directory', 'caData'],
-    look: ({ server, directory, caData }) => {
-      const others = directory.servers.filter(caOf).map(({ hostname }) => hostname.toLowerCase());
-      const known = [...others, server.hostname.toLowerCase()];
-      return caData.domain
-        .filter((hostname) => !known.includes(hostname))
-        .map((hostname) => ({
-          key: hostname,
-          message: `The security domain has a CA of ${hostname}, which is not recorded.`,
-        }));
-    },
+    look: ({ server, directory, caData }) =>
+      ROLES.flatMap((role) => {
+        const recorded = directory.servers.filter((one) => roleOf(one, role));
+        const known = [server, ...recorded].map(({ hostname }) => hostname.toLowerCase());
+        return caData.domain[role]
+          .filter((hostname) => !known.includes(hostname))
+          .map((hostname) => ({
+            key: hostname,
+            message: `The security domain has a ${role} of ${hostname}, which is not recorded.`,
+          }));
+      }),
   }),
 ];
 
@@ -115,5 +124,9 @@ function recordOf({ hostname }: ServerFacts, servers: readonly ServerEntry[]): S
 }
 
 function caOf(server: ServerEntry | undefined): RoleEntry | undefined {
-  return server?.roles.find(({ name }) => name === 'CA');
+  return roleOf(server, 'CA');
+}
+
+function roleOf(server: ServerEntry | undefined, role: RoleName): RoleEntry | undefined {
+  return server?.roles.find(({ name }) => name === role);
 }

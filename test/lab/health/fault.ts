@@ -37,7 +37,7 @@ export interface Finding {
 export const PRELUDE = `
 L='-Q -Y EXTERNAL -H ldapi://%2Frun%2Fslapd-EXAMPLE-TEST.socket'
 C=/etc/pki/pki-tomcat/ca/CS.cfg; A=/etc/pki/pki-tomcat/alias; P=/etc/pki/pki-tomcat/password.conf; S=dc=example,dc=test
-REC=cn=ipa,cn=cas,cn=ca,$S; ROLE=cn=CA,cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S; SD=cn=CAList,ou=Security\\ Domain,o=ipaca
+REC=cn=ipa,cn=cas,cn=ca,$S; ROLE=cn=CA,cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S; SD=cn=CAList,ou=Security\\ Domain,o=ipaca; KD=cn=KRAList,ou=Security\\ Domain,o=ipaca
 V=/etc/capstan/lab; T=$(cat $V/token-name); M=$(cat $V/library-path); PIN=$(cat $V/token-password)
 keep() { cp -a --parents "$1" $K; }
 give() { cp -a "$K$1" "$1"; }

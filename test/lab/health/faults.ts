@@ -3,6 +3,7 @@
 import { GLASSES_FAULTS, KEY_FAULTS, RESTART_FAULTS, TRACKING_FAULTS, TRUST_FAULTS } from './costly.ts';
 import type { MadeFault } from './fault.ts';
 import { FORGED_FAULTS } from './forged.ts';
+import { KRA_FAULTS } from './kra.ts';
 import {
   CA_FAULTS,
   CERTIFICATE_FAULTS,
@@ -38,5 +39,5 @@ export const SERVER_FAULTS: Faults = [
 /** Those that need another server. */
 export const CLUSTER_FAULTS: Faults = [['replication', REPLICATION_FAULTS]];
 
-/** Every fault that is made for real. */
-export const FAULTS: Faults = [...SERVER_FAULTS, ...CLUSTER_FAULTS];
+/** Every fault that is made for real; those of a KRA are made where there is one. */
+export const FAULTS: Faults = [...SERVER_FAULTS, ...CLUSTER_FAULTS, ['kra', KRA_FAULTS]];

@@ -2,19 +2,19 @@
 import { type MadeFault, timedatectl } from './fault.ts';
 
 /** A line of CS.cfg, changed. */
-function setting(expression: string): { make: string; mend: string } {
-  return { make: `keep $C; sed -i '${expression}' $C`, mend: 'give $C' };
+export function setting(expression: string): { make: string; mend: string } {
+  return { make: `keep $C; sed -i "${expression}" $C`, mend: 'give $C' };
 }
 
 /** An attribute of an entry, set to another value and back. */
-function attribute(dn: string, name: string, value: string): { make: string; mend: string } {
+export function attribute(dn: string, name: string, value: string): { make: string; mend: string } {
   const set = (to: string) =>
     `ldap <<END\ndn: ${dn}\nchangetype: modify\nreplace: ${name}\n${name}: ${to}\nEND`;
   return { make: `value "${dn}" ${name} > $K/old\n${set(value)}`, mend: set('$(cat $K/old)') };
 }
 
 /** A value that an attribute loses, and gets again. */
-function lost(dn: string, name: string, value: string): { make: string; mend: string } {
+export function lost(dn: string, name: string, value: string): { make: string; mend: string } {
   const change = (verb: string) =>
     `ldap <<END\ndn: ${dn}\nchangetype: modify\n${verb}: ${name}\n${name}: ${value}\nEND`;
   return { make: change('delete'), mend: change('add') };

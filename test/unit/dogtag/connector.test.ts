@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { base64Of, krasIn, withKras } from '../../../src/dogtag/connector.ts';
+import { base64Of, kraConnectorIn, krasIn, withKras } from '../../../src/dogtag/connector.ts';
 
 const ONE = `ca.connector.KRA.enable=true
 ca.connector.KRA.host=ca1.example.test
@@ -21,6 +21,12 @@ describe('the KRA connector of a CA', () => {
 
   test('goes with the last KRA, and nothing else does', () => {
     expect(withKras(ONE, [])).toBe('ca.crl.MasterCRL.enable=true\n');
+  });
+
+  test('tells what the CA hands out to clients', () => {
+    const text = `${ONE.replace('ca1', 'CA1')}ca.connector.KRA.transportCert=MIIB== \n`;
+    expect(kraConnectorIn(text)).toEqual({ kras: ['ca1.example.test'], transport: 'MIIB==' });
+    expect(kraConnectorIn('')).toEqual({ kras: [], transport: undefined });
   });
 
   test('is written as it is read', () => {

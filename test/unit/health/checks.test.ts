@@ -13,6 +13,7 @@ const server: ServerFacts = {
   subject: 'CN=ca1.example.test,O=EXAMPLE.TEST',
   instance: 'EXAMPLE-TEST',
   hasCa: true,
+  hasKra: false,
   joined: false,
   token: { label: 'HSM', libraryPath: '/usr/lib/hsm.so' },
   certificates: [],
@@ -110,6 +111,71 @@ describe('roles', () => {
       'ca1.example.test is recorded with a CA, and has none.',
     ]);
     expect(found('server-unrecorded', { server, directory: { ...directory, servers: [] } })).toHaveLength(1);
+  });
+});
+
+describe('a KRA', () => {
+  const KRA: RoleEntry = { ...CA, name: 'KRA', renewalMaster: false, crlGenerator: false };
+  const both = (...kras: string[]): Facts['directory'] => ({
+    ...directory,
+    servers: ['ca1', 'ca2'].map((name) => ({
+      hostname: `${name}.example.test`,
+      roles: kras.includes(name) ? [CA, KRA] : [CA],
+    })),
+  });
+  const withKra = { ...server, hasKra: true };
+  const knowing = (...kras: string[]) =>
+    ({
+      connector: { kras, transport: 'AAAA' },
+      certificates: [{ nickname: 'transportCert cert-pki-kra', token: 'HSM', certificate: 'AAAA' }],
+    }) as unknown as Facts['configuration'];
+
+  test('is recorded where it is, and nowhere else', () => {
+    expect(found('role-differs', { server: withKra, directory: both('ca1', 'ca2') })).toEqual([]);
+    expect(found('role-differs', { server: withKra, directory: both('ca2') })).toEqual([
+      'ca1.example.test has a KRA, and is not recorded with one that is enabled.',
+    ]);
+    expect(found('role-differs', { server, directory: both('ca1') })).toEqual([
+      'ca1.example.test is recorded with a KRA, and has none.',
+    ]);
+  });
+
+  test('is known to the CA as long as it is recorded, also to a CA without one beside it', () => {
+    const one = knowing('ca1.example.test');
+    expect(found('kra-unconnected', { directory: both('ca1'), configuration: one })).toEqual([]);
+    expect(found('kra-unconnected', { directory: both('ca1', 'ca2'), configuration: one })).toEqual([
+      'ca2.example.test: The CA of this server does not know the KRA of ca2.example.test.',
+    ]);
+    const stale = (of: ServerFacts, recorded: Facts['directory']) =>
+      found('kra-connector-stale', { server: of, directory: recorded, configuration: one });
+    expect(stale(server, both('ca1'))).toEqual([]);
+    expect(stale(withKra, both('ca2'))).toEqual([]);
+    expect(stale(server, both('ca2'))).toEqual([
+      'ca1.example.test: The CA of this server sends keys to a KRA of ca1.example.test, which is not recorded.',
+    ]);
+  });
+
+  test('has the transport certificate that the CA hands out', () => {
+    const configuration = knowing('ca1.example.test');
+    expect(found('kra-transport-differs', { configuration })).toEqual([]);
+    const other = { ...configuration, connector: { kras: ['ca1.example.test'], transport: 'BBBB' } };
+    expect(found('kra-transport-differs', { configuration: other })).toHaveLength(1);
+    expect(found('kra-transport-differs', { configuration: { ...other, certificates: [] } })).toEqual([]);
+  });
+
+  test('is in the security domain', () => {
+    const caData = (kra: string[]) =>
+      ({ domain: { CA: ['ca1.example.test', 'ca2.example.test'], KRA: kra } }) as unknown as Facts['caData'];
+    const look = (code: string, kra: string[]) =>
+      found(code, { server, directory: both('ca2'), caData: caData(kra) });
+    expect(look('domain-entry-missing', ['ca2.example.test'])).toEqual([]);
+    expect(look('domain-entry-missing', [])).toEqual([
+      'ca2.example.test: The security domain does not have the KRA of ca2.example.test.',
+    ]);
+    expect(look('domain-entry-stale', ['ca2.example.test'])).toEqual([]);
+    expect(look('domain-entry-stale', ['ca9.example.test'])).toEqual([
+      'ca9.example.test: The security domain has a KRA of ca9.example.test, which is not recorded.',
+    ]);
   });
 });
 
