@@ -67,7 +67,8 @@ const CHANGES = {
     since: [11, 3, 0],
     before: false,
     after: true,
-    source: 'commit 05e194ef84; default.cfg of 11.3, not that of 11.1',
+    source:
+      'commit 05e194ef84; default.cfg of 11.3, not that of 11.1; no class of 10.10.2, or of its JSS 4.8.0, wraps by it (searched)',
   },
   /**
    * Whether AES key wrap is asked of a token by its standard mechanism. Before, NSS's own number for it is used, which no

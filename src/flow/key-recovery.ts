@@ -14,9 +14,15 @@ import { dogtagOf, type Site, type TokenChoice } from './site.ts';
 /** Where the package with the KRA puts its files. */
 const KRA_PACKAGE = '/usr/share/pki/kra';
 
-/** Whether keys are wrapped with RSA-OAEP: some HSMs know nothing else, and FIPS mode allows nothing else. */
-export async function wrapsByOaep({ libraryPath }: Pick<TokenChoice, 'libraryPath'>): Promise<boolean> {
-  return needsOaep(libraryPath) || (await isFips());
+/**
+ * Whether keys are wrapped with RSA-OAEP: some HSMs know nothing else, and FIPS mode allows nothing else. The HSM record
+ * decides, for all KRAs of a cluster, also where a host reaches the HSM by a library of another name.
+ */
+export async function wrapsByOaep({
+  libraryPath,
+  recordedLibraryPath = libraryPath,
+}: Pick<TokenChoice, 'libraryPath' | 'recordedLibraryPath'>): Promise<boolean> {
+  return needsOaep(libraryPath) || needsOaep(recordedLibraryPath) || (await isFips());
 }
 
 /** That the KRA is installed, and that its release can do what the HSM asks for. */

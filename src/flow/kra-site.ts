@@ -6,7 +6,14 @@ import { refusal } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
 import { asRefusal } from './refusals.ts';
-import { CA_STEP, directoryOf, type InstalledServer, installedServer, type Site } from './site.ts';
+import {
+  CA_STEP,
+  directoryOf,
+  type InstalledServer,
+  installedServer,
+  recordedToken,
+  type Site,
+} from './site.ts';
 
 /**
  * The site of the server on this host for a KRA: its token by the HSM record, and the KRA that is cloned where the
@@ -27,7 +34,8 @@ export async function siteForKra(host: Host): Promise<Site> {
     if (!record) throw withoutRecord(site);
     if (record.tokenName !== site.token.label) throw otherToken(site, record.tokenName);
     const kraMaster = kraToClone(servers, site.supplier);
-    return { ...site, ...(kraMaster !== undefined && { kraMaster }) };
+    const token = recordedToken(site.token, record);
+    return { ...site, token, ...(kraMaster !== undefined && { kraMaster }) };
   } catch (error) {
     throw asRefusal(error);
   }

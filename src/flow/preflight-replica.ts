@@ -15,7 +15,7 @@ import type { Secret } from '../secret/secret.ts';
 import type { Cluster } from './cluster.ts';
 import { possessionCheck } from './cluster-token.ts';
 import { nearestFolder } from './preflight.ts';
-import { dogtagOf, type TokenChoice } from './site.ts';
+import { dogtagOf, recordedToken, type TokenChoice } from './site.ts';
 
 /** What the checks are about. */
 export interface Joiner {
@@ -89,7 +89,7 @@ export function tokenOfCluster(
 ): TokenChoice {
   const { tokenName, libraryPath = record.libraryPath } = given;
   if (tokenName === undefined || tokenName === record.tokenName)
-    return { label: record.tokenName, libraryPath };
+    return recordedToken({ label: record.tokenName, libraryPath }, record);
   throw refusal(
     'token-name-differs',
     `The keys of the cluster are on the token ${quoted(record.tokenName)}; ${quoted(tokenName)} (--token-name) is another one. A cluster has one token: keys on different ones cannot be mixed.`,

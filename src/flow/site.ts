@@ -46,6 +46,8 @@ export const PKI_USER = 'pkiuser';
 export interface TokenChoice {
   label: string;
   libraryPath: string;
+  /** The library of the HSM record, where this host reaches the token by another one. */
+  recordedLibraryPath?: string;
 }
 
 /** Which authority signs the CA. */
@@ -100,6 +102,15 @@ export interface Report {
   title: string;
   facts: { name: string; value: string }[];
   next: string[];
+}
+
+/** A token of which the HSM record may name another library than this host has for it. */
+export function recordedToken(
+  { label, libraryPath }: TokenChoice,
+  record: { libraryPath: string },
+): TokenChoice {
+  const differs = record.libraryPath !== libraryPath;
+  return { label, libraryPath, ...(differs && { recordedLibraryPath: record.libraryPath }) };
 }
 
 /** The directory instance of a site. */

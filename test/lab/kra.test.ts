@@ -85,19 +85,31 @@ describe('before anything changes', () => {
     }
   });
 
-  test('an HSM that wraps by RSA-OAEP only is refused by a Dogtag that cannot', async () => {
-    const library = '/opt/nfast/libcknfast.so';
-    await sh('ca2', `mkdir /opt/nfast; cp "$(cat ${VALUES}/library-path)" ${library}`);
-    const options = await installOptions({ '--library-path': library, '--hostname': fqdn('ca2') });
-    const found = await refusedWith('ca2', [
-      'server-install',
-      '--unattended',
-      '--dry-run',
-      '--setup-kra',
-      ...options,
-    ]);
-    expect(found).toEqual(expect.arrayContaining([2, 'dogtag-without-oaep']));
-    await sh('ca2', 'rm -r /opt/nfast');
+  describe('a Dogtag that cannot wrap by RSA-OAEP is refused where', () => {
+    const rehearsed = async (libraryPath: string, as: readonly string[] = []) => {
+      const options = await installOptions({ '--library-path': libraryPath, '--hostname': fqdn('ca2') });
+      const words = ['server-install', '--unattended', '--dry-run', '--setup-kra', ...options];
+      const { exit, last } = await capstan('ca2', words, { as });
+      return [exit, ...(last.failures ?? [last]).map(({ code }) => code)];
+    };
+
+    test('the HSM knows nothing else', async () => {
+      const library = '/opt/nfast/libcknfast.so';
+      await sh('ca2', `mkdir /opt/nfast; cp "$(cat ${VALUES}/library-path)" ${library}`);
+      expect(await rehearsed(library)).toEqual(expect.arrayContaining([2, 'dogtag-without-oaep']));
+      await sh('ca2', 'rm -r /opt/nfast');
+    });
+
+    test('the host is in FIPS mode', async () => {
+      // Seen by this run alone: the kernel of the lab has no such mode.
+      const fips = 'mount --bind /run/fips /proc/sys; exec "$@"';
+      await sh('ca2', 'mkdir -p /run/fips/crypto; echo 1 > /run/fips/crypto/fips_enabled');
+      const as = ['unshare', '-m', 'bash', '-c', fips, 'fips'];
+      const library = await value('library-path');
+      expect(await rehearsed(library, as)).toEqual([2, 'dogtag-without-oaep']);
+      await sh('ca2', 'rm -r /run/fips');
+      expect(await rehearsed(library)).not.toContain('dogtag-without-oaep');
+    });
   });
 
   test('a rehearsal shows the steps, and changes nothing', async () => {

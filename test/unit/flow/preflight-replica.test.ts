@@ -19,6 +19,7 @@ describe('the token of the cluster', () => {
     expect(tokenOfCluster(RECORD, { libraryPath: '/opt/hsm.so' })).toEqual({
       label: 'HSM',
       libraryPath: '/opt/hsm.so',
+      recordedLibraryPath: '/usr/lib/hsm.so',
     });
   });
 
