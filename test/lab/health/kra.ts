@@ -1,4 +1,4 @@
-/** Faults of a KRA, on a server beside another one with a clone of it. */
+/** Faults of a KRA. */
 import type { MadeFault } from './fault.ts';
 import { lost, setting } from './quick.ts';
 
@@ -40,7 +40,7 @@ END`,
   {
     codes: 'kra-unconnected',
     place: 'connector',
-    ...setting('s/^\\(ca.connector.KRA.host=\\).*/\\1ca1.example.test/'),
+    ...setting('/^ca.connector.KRA/d'),
   },
   {
     codes: 'kra-connector-stale',
@@ -49,6 +49,7 @@ END`,
   },
   {
     codes: 'kra-transport-differs',
+    place: 'connector',
     ...setting('s#^\\(ca.connector.KRA.transportCert=\\).*#\\1$(sed -n s/^ca.subsystem.cert=//p $C)#'),
   },
   {
@@ -59,8 +60,8 @@ END`,
   {
     codes: 'domain-entry-missing',
     place: 'domain',
-    says: /does not have the KRA of ca2/,
-    make: `D="cn=ca2.example.test:8443,$KD"; entry "$D" > $K/domain; ldapdelete $L "$D"`,
+    says: /does not have the KRA of ca1/,
+    make: `D="cn=ca1.example.test:8443,$KD"; entry "$D" > $K/domain; ldapdelete $L "$D"`,
     mend: 'ldapadd $L < $K/domain >/dev/null',
   },
   {
