@@ -100,7 +100,8 @@ async function preferOwn(host: Host, site: Site): Promise<void> {
  */
 export async function connectAll(host: Host, site: Site): Promise<string[]> {
   const servers = await recorded(host, site);
-  await connectHere(host, site, [site.hostname, ...serversWith(servers, 'KRA')]);
+  const kras = new Set([site.hostname, ...serversWith(servers, 'KRA')]);
+  await connectHere(host, site, [...kras]);
   await preferOwn(host, site);
   const transport = await transportOf(host, site.hostname);
   return tell(host, othersOf(site, servers), (session) => connectKra(session, site.hostname, transport));

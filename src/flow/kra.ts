@@ -26,13 +26,14 @@ export function kraSteps(host: Host, site: Site, secrets: () => KraSecrets, undo
       nicknames: KRA_TOKEN_NICKNAMES,
     }),
     recoveryProven(host, site),
+    // A CA forgets a KRA that it knows and that is not recorded, when its server is restarted.
+    kraRole(host, site),
     krasConnected(host, site),
     tracking(host, site, {
       id: 'kra-tracking',
       title: `Have certmonger track the ${KRA_CERTIFICATES.length} certificates of the KRA`,
       certificates: KRA_CERTIFICATES,
     }),
-    kraRole(host, site),
   ];
 }
 

@@ -21,9 +21,9 @@ export const KRA_STEPS: readonly UsualStep[] = [
   { id: STEP, seconds: 130 },
   { id: 'kra-keys-on-token', seconds: 1 },
   { id: 'key-recovery-proven', seconds: 1.5 },
+  { id: 'kra-role', seconds: 0.3 },
   { id: 'kra-connectors', seconds: 0.6 },
   { id: 'kra-tracking', seconds: 1.5 },
-  { id: 'kra-role', seconds: 0.3 },
 ];
 
 const PASSWORDS = {
@@ -266,7 +266,7 @@ export function kraFaults(): Fault[] {
 }
 
 /** Steps at which a clone, or a whole new server, has more to resume or to take back than a KRA that is added. */
-const ELSEWHERE = [STEP, 'kra-connectors', 'kra-role'];
+const ELSEWHERE = [STEP, 'kra-connectors', 'kra-tracking'];
 
 /** The same flow in other surroundings. @param before seconds until its first step */
 function elsewhere(struck: Struck, before: number): Fault[] {
