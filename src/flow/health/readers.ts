@@ -34,6 +34,7 @@ import {
   directorySubject,
   type InstalledServer,
   installedServer,
+  type Site,
   tellingJournal,
 } from '../site.ts';
 import { CA_NICKNAME } from '../steps/tracking.ts';
