@@ -106,7 +106,7 @@ describe('before anything changes', () => {
       await sh('ca2', 'mkdir -p /run/fips/crypto; echo 1 > /run/fips/crypto/fips_enabled');
       const as = ['unshare', '-m', 'bash', '-c', fips, 'fips'];
       const library = await value('library-path');
-      expect(await rehearsed(library, as)).toEqual([2, 'dogtag-without-oaep']);
+      expect(await rehearsed(library, as)).toEqual(expect.arrayContaining([2, 'dogtag-without-oaep']));
       await sh('ca2', 'rm -r /run/fips');
       expect(await rehearsed(library)).not.toContain('dogtag-without-oaep');
     });

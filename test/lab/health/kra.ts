@@ -53,7 +53,9 @@ END`,
     ...setting('s#^\\(ca.connector.KRA.transportCert=\\).*#\\1$(sed -n s/^ca.subsystem.cert=//p $C)#'),
   },
   {
+    // Who is not recorded need not be known.
     codes: 'role-differs',
+    place: 'connector',
     says: /has a KRA, and is not recorded/,
     ...lost('cn=KRA,cn=ca1.example.test,cn=masters,cn=ipa,cn=etc,$S', 'ipaConfigString', 'enabledService'),
   },
