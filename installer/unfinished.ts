@@ -40,7 +40,10 @@ export async function chooseWay(
   if (journal.flow !== flow) throw ofAnother(journal);
   if (undo) return 'undo';
   if (files && journal.waiting === undefined)
-    throw nothingWaiting(`The installation on this host waits for no certificate. ${storyOf(journal)}.`);
+    throw nothingWaiting(
+      `The installation on this host waits for no certificate now. ${storyOf(journal)}.`,
+      journal.removing ? 'Take everything back: --undo.' : 'Go on with it: --resume, without certificates.',
+    );
   if (files) return 'resume';
   if (journal.waiting !== undefined) throw waiting(journal.waiting);
   if (resume) return 'resume';
@@ -56,12 +59,11 @@ function unfinished(journal: Journal): CapstanError {
   );
 }
 
-function nothingWaiting(message: string): CapstanError {
-  return refusal(
-    'nothing-waiting',
-    message,
-    'The first stage, "capstan server-install --external-ca", makes the request; the certificate comes after it.',
-  );
+function nothingWaiting(
+  message: string,
+  next = 'The first stage, "capstan server-install --external-ca", makes the request; the certificate comes after it.',
+): CapstanError {
+  return refusal('nothing-waiting', message, next);
 }
 
 function waiting(since: string): CapstanError {

@@ -200,3 +200,35 @@ test('no parameter is both fixed and free', () => {
   const free = readTemplate('ca-defaults.cfg').map(({ key }) => key);
   expect(new Set([...fixed, ...free]).size).toBe(fixed.length + free.length);
 });
+
+describe('of a CA that another authority signed', () => {
+  const requestFile = '/run/capstan/request.pem';
+  const kind = (run: { sections: Record<string, Record<string, unknown>> } | undefined) => {
+    const { pki_external, pki_external_step_two, pki_ca_signing_csr_path } = run?.sections.CA ?? {};
+    return [pki_external, pki_external_step_two, pki_ca_signing_csr_path];
+  };
+
+  test.each([
+    ['10.10.2', DEBIAN_11, 'internal'],
+    ['11.5.0', dogtagProfile([11, 5, 0]), 'softhsm_token'],
+  ] as const)(
+    '%s makes no key in the first run, and none but the other three in the second',
+    (_, profile, token) => {
+      const [installation, configuration, ...more] = caDeployments(sample({ requestFile }), profile);
+      expect(more).toEqual([]);
+      expect(kind(installation as never)).toEqual(['True', 'False', undefined]);
+      expect(kind(configuration as never)).toEqual(['True', 'True', requestFile]);
+      expect(installation?.sections.DEFAULT).toHaveProperty('pki_token_name', 'softhsm_token');
+      expect(configuration?.sections.DEFAULT).toHaveProperty('pki_token_name', token);
+      expect([installation, configuration].map((run) => run?.arguments.at(-1))).toEqual([
+        '--skip-configuration',
+        '--skip-installation',
+      ]);
+    },
+  );
+
+  test('stands in [CA], where pkispawn has defaults that would win over [DEFAULT]', () => {
+    for (const { sections } of caDeployments(sample({ requestFile }), DEBIAN_11))
+      expect(Object.keys(sections.DEFAULT ?? {}).filter((key) => /external|csr_path/.test(key))).toEqual([]);
+  });
+});

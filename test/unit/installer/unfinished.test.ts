@@ -125,6 +125,7 @@ describe('a resumed installation', () => {
     ['--pki-config-override', { override: '/root/override' }],
     ['--token-name', { token: { ...site.token, label: 'other' } }],
     ['--library-path', { token: { ...site.token, libraryPath: '/usr/lib/other.so' } }],
+    ['--external-ca', { external: { type: 'generic' } }],
   ])('does not change its %s', (option, change) => {
     expect(() => requireSame(site, { ...site, ...change })).toThrow(
       expect.objectContaining({ code: 'resume-differs', exit: 2, message: expect.stringContaining(option) }),
