@@ -71,10 +71,15 @@ export function trustedCaCertificate(
     title: `Keep the CA certificate in ${CA_FILE}`,
     done: async () => false,
     async apply() {
+      const { subject, issuer } = new X509Certificate(caCertificate);
       const server = { hostname: supplier, caCertificate };
-      const published = await withRemoteDirectory(host, server, (directory) =>
-        publishedCaCertificates(directory, suffixOf(domain)),
-      );
+      // Above a CA that signed itself there is nobody to ask for.
+      const published =
+        subject === issuer
+          ? []
+          : await withRemoteDirectory(host, server, (directory) =>
+              publishedCaCertificates(directory, suffixOf(domain)),
+            );
       await writeFileAtomically(CA_FILE, chainOf(caCertificate, published), { mode: 0o644 });
     },
     undo: removeCaFile,
