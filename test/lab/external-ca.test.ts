@@ -1,9 +1,9 @@
 /**
- * A CA that another authority signs: the request, a reboot, what is refused, and the second stage with two authorities,
- * `capstan root` on a token of its own and openssl(1) with one between. Judged by OpenSSL, certutil and OpenLDAP.
+ * A CA that another authority signs: the request, a reboot, what is refused of certificates by openssl(1), and the second
+ * stage with one by `capstan root` on a token of its own. Judged by OpenSSL, certutil and OpenLDAP.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { labRestore, labSnapshot } from '../../src/lab/lab.ts';
+import { labSnapshot } from '../../src/lab/lab.ts';
 import { capstan, ldapsearch, succeeds } from './cluster/hosts.ts';
 import { CORP, certifyByOpenssl, certifyByRoot, OFFLINE } from './external/authorities.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
@@ -146,25 +146,4 @@ test('the second stage, with a certificate of capstan root on another token', as
   expect((await capstan('ca1', ['renew', 'caSigningCert cert-pki-ca', '--force'])).last.code).toBe(
     'renewal-external',
   );
-});
-
-describe('the second stage, with a certificate of OpenSSL', () => {
-  beforeAll(async () => {
-    await labRestore(machine, LAB, 'waiting');
-    await certifyByOpenssl('ca1', REQUEST);
-  });
-
-  test('goes on after it was killed, without the files', async () => {
-    const killed = capstan('ca1', secondStage(GOOD));
-    await sh(
-      'ca1',
-      `until grep -q 'Initializing database' /var/log/capstan/server-install.log; do sleep 0.5; done
-       pkill -9 -f '[s]erver-install --unattended'`,
-      { deadline: 400 },
-    );
-    expect((await killed).exit).not.toBe(0);
-    await sh('ca1', `rm -r ${CORP}/ca.crt ${CORP}/chain.p7b`);
-    await succeeds('ca1', ['server-install', '--unattended', '--resume', ...PASSWORDS]);
-    await expectWhole(`${CORP}/root.crt`, 3);
-  });
 });

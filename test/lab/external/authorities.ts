@@ -1,4 +1,4 @@
-/** Two authorities that sign the CA of the cluster: openssl(1) with one between it and the root, and `capstan root`. */
+/** Two authorities that sign for the CA of a cluster: openssl(1), with one between it and the root, and `capstan root`. */
 import { sh } from '../support.ts';
 
 const EXTENSIONS = `
