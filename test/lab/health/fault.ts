@@ -172,6 +172,9 @@ function codesIn(faults: readonly MadeFault[]): string[] {
   return [...new Set(faults.flatMap(({ codes }) => codes))];
 }
 
+/** Seconds for a look at a machine that is busy with other labs. */
+const BUSY = 60;
+
 function patienceOf(faults: readonly MadeFault[]): number {
-  return Math.min(...faults.map(({ patience = 15 }) => patience));
+  return Math.min(...faults.map(({ patience = BUSY }) => patience));
 }
