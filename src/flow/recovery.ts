@@ -19,6 +19,7 @@ import type { Step } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { complaintOf, diagnosed } from './diagnose.ts';
 import { kraWorks } from './key-recovery.ts';
+import { trustTokenCertificates } from './renewal/shared-trust.ts';
 import { CA_FILE, caCertificate, directoryOf, dogtagOf, type Site } from './site.ts';
 import { tokenAnswers } from './token-look.ts';
 
@@ -220,6 +221,7 @@ export async function restoreCa(
   const wasUp = await isActive(host, unit);
   line(`${wasUp ? 'Restarting' : 'Starting'} Dogtag's Tomcat`);
   const begun = performance.now();
+  await trustTokenCertificates(host, site, withKra);
   const mark = await markLogs(host, INSTANCE);
   try {
     await restart(host, unit);

@@ -30,6 +30,8 @@ export interface Standing {
   sharesToken: boolean;
   /** What that server published, when it is newer than the certificate that this host has. */
   published: X509Certificate | undefined;
+  /** Whether this host has what was published: certmonger reads at its start what another server wrote to the token. */
+  held: boolean;
 }
 
 /**
@@ -51,6 +53,7 @@ export async function standingOf(
     return {
       ...dutyOf(site.hostname, certificate, servers),
       published: published && isNewer(published, current) ? published : undefined,
+      held: published?.raw.equals(current.raw) ?? false,
     };
   });
 }
@@ -60,7 +63,7 @@ export function dutyOf(
   hostname: string,
   certificate: Pick<SystemCertificate, 'id' | 'token'>,
   servers: readonly ServerEntry[],
-): Omit<Standing, 'published'> {
+): Omit<Standing, 'published' | 'held'> {
   const master = renewerOf(certificate, servers);
   const here = servers.find((server) => server.hostname.toLowerCase() === hostname.toLowerCase());
   const serial = caOf(master)?.tokenSerial;

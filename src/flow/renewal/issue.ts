@@ -31,9 +31,9 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
     const issued = await issueRenewal(host, site, { ...request, profile });
     return { code: ANSWERS.issued, output: issued.toString().trim() };
   }
-  if (standing.published && !standing.sharesToken)
-    return { code: ANSWERS.issued, output: standing.published.toString().trim() };
-  if (standing.published) await host.run('systemctl', ['start', '--no-block', RENEWAL_SERVICE]);
+  const offered = standing.published ?? (standing.held ? request.current : undefined);
+  if (offered && !standing.sharesToken) return { code: ANSWERS.issued, output: offered.toString().trim() };
+  if (offered) await host.run('systemctl', ['start', '--no-block', RENEWAL_SERVICE]);
   return askLater(request.asked);
 }
 

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { type Certmonger, withCertmonger } from '../../certmonger/bus.ts';
 import {
   isAtRest,
+  isWaiting,
   knownCa,
   MONITORING,
   resubmit,
@@ -23,7 +24,7 @@ import { installedServer, type Report, type Site, tellingJournal } from '../site
 import { CA_NICKNAME, trackOne } from '../steps/tracking.ts';
 import { tokenAnswers } from '../token-look.ts';
 import { stepper } from '../token-move.ts';
-import { type Standing, standingOf, systemCertificates } from './cluster.ts';
+import { standingOf, systemCertificates } from './cluster.ts';
 import { endsSoon, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
 import { notInPlace, placeCertificates, type Renewed } from './place.ts';
@@ -159,11 +160,13 @@ export async function takeOver(
   if (certificate.token === 'internal') return undefined;
   const current = new X509Certificate(request.certificate);
   const standing = await standingOf(host, site, certificate, current);
-  const { renewsHere, published, master } = standing;
-  if (renewsHere || !published || master === undefined) return undefined;
+  const { renewsHere, published, held, master, sharesToken } = standing;
+  // A certmonger that was started meanwhile has read what is on the token, and waits for it still.
+  const offered = published ?? (held && isWaiting(request) ? current : undefined);
+  if (renewsHere || !offered || master === undefined) return undefined;
   line(`Taking "${certificate.nickname}" over from ${master}`);
-  const found = await read(host, site, certificate, request, standing);
-  return found !== undefined && sameSerial(found.serial, published.serialNumber) ? master : undefined;
+  const found = await read(host, site, certificate, request, { offered, sharesToken });
+  return found !== undefined && sameSerial(found.serial, offered.serialNumber) ? master : undefined;
 }
 
 async function read(
@@ -171,7 +174,7 @@ async function read(
   site: Site,
   certificate: SystemCertificate,
   request: TrackingRequest,
-  { published, sharesToken }: Standing,
+  { offered, sharesToken }: { offered: X509Certificate; sharesToken: boolean },
 ): Promise<TrackingRequest | undefined> {
   return withCertmonger(host, async (certmonger) => {
     if (!sharesToken) {
@@ -179,7 +182,7 @@ async function read(
       return untilAtRest(host, certmonger, request.path);
     }
     const onToken = await tokenCertificate(host, INSTANCE, site.token.label, certificate.nickname);
-    if (!published?.raw.equals(new X509Certificate(onToken).raw)) return undefined;
+    if (!offered.raw.equals(new X509Certificate(onToken).raw)) return undefined;
     await untrack(certmonger, request);
     return trackingRequest(certmonger, await trackOne(host, certmonger, site, certificate));
   });
