@@ -1,5 +1,5 @@
 /** Tokens of the real SoftHSM of this machine, moved from one folder of tokens to another. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { exportToken } from '../../../src/flow/token-export.ts';
 import { importToken } from '../../../src/flow/token-import.ts';
@@ -35,11 +34,9 @@ import {
   softTokens,
   workspace,
 } from '../hsm/support.ts';
-import { inTerminal } from '../terminal/terminal.ts';
 
 const PASSPHRASE = 'battery-staple-correct';
 const passphrase = new Secret(PASSPHRASE, 'passphrase');
-const MAIN = fileURLToPath(new URL('../../../installer/main.ts', import.meta.url));
 const NOBODY = { uid: Number(run('id', ['-u', 'nobody'])), gid: Number(run('id', ['-g', 'nobody'])) };
 /** A module that is not SoftHSM: the one of OpenSC, for smart cards. */
 const OPENSC = ['/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so', '/usr/lib64/opensc-pkcs11.so'].find(existsSync);
@@ -384,68 +381,4 @@ describe.runIf(isRoot)('an import that fails leaves nothing', () => {
     await receive();
     expect(readdirSync(tokensOf(target))).toEqual([folder]);
   });
-});
-
-describe.runIf(isRoot)('on the command line', () => {
-  const options = () => [
-    '--token-name=HSM',
-    `--library-path=${SOFTHSM}`,
-    `--log-file=${join(directory, `log-${round}`)}`,
-    `--output-file=${file}`,
-  ];
-
-  function refusedWith(input: string, ...args: string[]): string[] {
-    const argv = [MAIN, 'token', ...args, '--output=json'];
-    const { stdout, status } = spawnSync(process.execPath, argv, { input, encoding: 'utf8' });
-    expect(status).toBe(2);
-    const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-    return [last, ...(last.failures ?? [])]
-      .map(({ code }) => code)
-      .filter((code) => code !== 'preflight-failed');
-  }
-
-  test('what is missing or wrong is told together', () => {
-    const log = `--log-file=${join(directory, `log-${round}`)}`;
-    expect(refusedWith('', 'export', log)).toEqual([
-      'option-missing',
-      'option-missing',
-      'option-missing',
-      'secrets-missing',
-    ]);
-    expect(refusedWith('', 'import', log)).toEqual(['option-missing', 'option-missing', 'secrets-missing']);
-    expect(refusedWith('eleven-char\n', 'export', ...options(), '--passphrase-file=-')).toEqual([
-      'secret-too-short',
-    ]);
-    writeFileSync(file, '');
-    expect(refusedWith('twelve-chars\n', 'export', ...options(), '--passphrase-file=-')).toEqual([
-      'output-file-exists',
-    ]);
-    expect(
-      refusedWith(
-        'x\n',
-        'import',
-        log,
-        `--library-path=${SOFTHSM}`,
-        `--input-file=${file}`,
-        '--passphrase-file=-',
-      ),
-    ).toEqual(['token-file-unreadable']);
-  });
-
-  test('a person is asked twice for the passphrase, and does not see it', async () => {
-    const { output, exit } = await inTerminal(
-      [process.execPath, MAIN, 'token', 'export', ...options()],
-      [
-        ['New passphrase:', 'too-short\r'],
-        ['fewer than 12', '-no-more\r'],
-        ['again:', 'another-one\r'],
-        ['They differ', `${PASSPHRASE}\r`],
-        ['again:', '\u0003'],
-      ],
-    );
-    expect(exit).toBe(130);
-    expect(output).not.toContain('no-more');
-    expect(output).not.toContain(PASSPHRASE);
-    expect(existsSync(file)).toBe(false);
-  }, 60_000);
 });
