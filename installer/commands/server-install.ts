@@ -177,8 +177,9 @@ async function readSecrets(
   places: SecretPlaces,
   isFirstStage: boolean,
 ): Promise<ServerRequest['secrets']> {
-  const known = { ds: dsSecret(values), token: tokenSecret(values) };
-  const admin = adminSecret(values);
-  if (!isFirstStage || isGiven(admin, places)) return collectSecrets({ ...known, admin }, places);
-  return { ...(await collectSecrets(known, places)), admin: passingSecret('admin password') };
+  // In the order in which a person is asked for them.
+  const all = { ds: dsSecret(values), admin: adminSecret(values), token: tokenSecret(values) };
+  const { admin, ...others } = all;
+  if (!isFirstStage || isGiven(admin, places)) return collectSecrets(all, places);
+  return { ...(await collectSecrets(others, places)), admin: passingSecret('admin password') };
 }
