@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { removeWorkspace, SOFTHSM, softTokens, workspace } from '../hsm/support.ts';
 import { inTerminal } from '../terminal/terminal.ts';
 
@@ -12,14 +12,20 @@ const MAIN = fileURLToPath(new URL('../../../installer/main.ts', import.meta.url
 const isRoot = process.getuid?.() === 0;
 
 let directory: string;
+/** A file that is not there. */
 let file: string;
+let round = 0;
 
 beforeAll(() => {
   directory = workspace();
-  file = join(directory, 'hsm.token');
   softTokens(directory, 'source').add('HSM');
 });
 afterAll(() => removeWorkspace(directory));
+
+beforeEach(() => {
+  round += 1;
+  file = join(directory, `hsm-${round}.token`);
+});
 
 describe.runIf(isRoot)('on the command line', () => {
   const options = () => [
