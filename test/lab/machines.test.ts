@@ -194,7 +194,7 @@ describe('a lab with a shared token', () => {
       await labRestore(host, OTHER, 'one', { from: SHARED });
       await out(OTHER, 'ca1', 'touch /root/of-the-other');
       await labTokenReset(host, OTHER);
-      expect(await out(OTHER, 'ca2', 'ls -A /etc/certmonger; hostname -f')).toBe('ca2.example.test\n');
+      expect(await out(OTHER, 'ca1', 'ls -A /etc/certmonger; hostname -f')).toBe('ca1.example.test\n');
       expect(await out(SHARED, 'ca1', 'ls /root')).not.toContain('of-the-other');
       expect(await out(SHARED, 'ca2', asPkiuser('-O'))).toMatch(/Private Key Object/);
     } finally {

@@ -13,11 +13,8 @@ short_description: Look for faults of a server
 version_added: 1.0.0
 description:
   - Runs C(capstan health), which looks at everything that makes the server and changes nothing.
-options:
-  deadlines:
-    description: The longest waits in seconds, by their names; see the administrator's guide of Capstan.
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - capstan.cluster.common
 author:
   - The Capstan authors (@capstan)
 """

@@ -23,10 +23,8 @@ options:
     description: Whether certificates are renewed that are not due.
     type: bool
     default: false
-  deadlines:
-    description: The longest waits in seconds, by their names; see the administrator's guide of Capstan.
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - capstan.cluster.common
 author:
   - The Capstan authors (@capstan)
 """

@@ -47,13 +47,8 @@ options:
     description: Whether it gets a KRA in the same run.
     type: bool
     default: false
-  deadlines:
-    description: The longest waits in seconds, by their names; see the administrator's guide of Capstan.
-    type: dict
-    default: {}
-notes:
-  - Secrets reach the host over the standard input of the connection. Pipelining is turned on for the task; where that cannot
-    be, with C(ANSIBLE_KEEP_REMOTE_FILES) or with C(su), the task is refused before anything is sent.
+extends_documentation_fragment:
+  - capstan.cluster.common.over_stdin
 author:
   - The Capstan authors (@capstan)
 """

@@ -25,13 +25,8 @@ options:
     description: How long the secret is good, as in C(30m), C(24h), C(2d).
     type: str
     default: 2h
-  deadlines:
-    description: The longest waits in seconds, by their names; see the administrator's guide of Capstan.
-    type: dict
-    default: {}
-notes:
-  - Secrets reach the host over the standard input of the connection. Pipelining is turned on for the task; where that cannot
-    be, with C(ANSIBLE_KEEP_REMOTE_FILES) or with C(su), the task is refused before anything is sent.
+extends_documentation_fragment:
+  - capstan.cluster.common.over_stdin
 author:
   - The Capstan authors (@capstan)
 """

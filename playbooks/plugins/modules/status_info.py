@@ -13,11 +13,8 @@ short_description: Tell what is on a host
 version_added: 1.0.0
 description:
   - Tells by Capstan's journals which server is on the host, and whether a run did not come to its end. No daemon is asked.
-options:
-  deadlines:
-    description: The longest waits in seconds, by their names; see the administrator's guide of Capstan.
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - capstan.cluster.common
 author:
   - The Capstan authors (@capstan)
 """

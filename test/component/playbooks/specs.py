@@ -25,6 +25,17 @@ def facts(option):
     return dict((name, option[name]) for name in FACTS if option.get(name) not in (None, False))
 
 
+def options_of(documentation):
+    """The options, those of the fragments that it names as well."""
+    options = dict(documentation.get("options", {}))
+    for fragment in documentation.get("extends_documentation_fragment", []):
+        file, _dot, part = fragment[len("capstan.cluster."):].partition(".")
+        code = importlib.import_module("ansible_collections.capstan.cluster.plugins.doc_fragments." + file)
+        text = getattr(code.ModuleDocFragment, part.upper() or "DOCUMENTATION")
+        options.update(yaml.safe_load(text).get("options", {}))
+    return options
+
+
 def module(name):
     code = importlib.import_module("ansible_collections.capstan.cluster.plugins.modules." + name)
     code.AnsibleModule = Spy
@@ -32,7 +43,7 @@ def module(name):
         code.main()
     except Taken as taken:
         spec = taken.args[0]
-    documented = yaml.safe_load(code.DOCUMENTATION)["options"]
+    documented = options_of(yaml.safe_load(code.DOCUMENTATION))
     secret = [option for option, told in spec.items() if told.get("no_log")]
     return dict(
         taken=dict((option, facts(told)) for option, told in spec.items()),
