@@ -1,20 +1,11 @@
 /** The certificates in a file as CAs hand them out: PEM, DER or PKCS#7, one or several. Pure. */
 
 import { X509Certificate } from 'node:crypto';
+import { ContentInfo, id_signedData, SignedData } from '@peculiar/asn1-cms';
+import { AsnConvert } from '@peculiar/asn1-schema';
 
-/** One element of a DER encoding (X.690, 8.1). */
-interface Element {
-  tag: number;
-  /** With tag and length. */
-  whole: Buffer;
-  content: Buffer;
-}
-
+/** SEQUENCE (X.690, 8.9): what every DER file with certificates begins with, and no text. */
 const SEQUENCE = 0x30;
-/** `[0]`, constructed: explicit content, and the certificates of a SignedData. */
-const CONTEXT_0 = 0xa0;
-/** signedData (RFC 2315, 14), with tag and length. */
-const SIGNED_DATA = Buffer.from('06092a864886f70d010702', 'hex');
 
 /**
  * Every certificate in the bytes of a file, in their order, each once; undefined where they are none of PEM, DER or
@@ -34,7 +25,7 @@ export function distinct(certificates: readonly X509Certificate[]): X509Certific
   return certificates.filter((one, at) => certificates.findIndex(({ raw }) => raw.equals(one.raw)) === at);
 }
 
-function encodingsIn(bytes: Buffer): Buffer[] {
+function encodingsIn(bytes: Buffer): Uint8Array[] {
   if (bytes[0] === SEQUENCE) return ofDer(bytes);
   const blocks = bytes
     .toString('latin1')
@@ -42,48 +33,25 @@ function encodingsIn(bytes: Buffer): Buffer[] {
   return [...blocks].flatMap(([, label = '', text = '']) => {
     if (!/^[A-Za-z0-9+/=\s]+$/.test(text)) throw new Error('no base64');
     const der = Buffer.from(text, 'base64');
-    return label.endsWith('CERTIFICATE') ? [der] : pkcs7(der);
+    return label.endsWith('CERTIFICATE') ? [der] : pkcs7(AsnConvert.parse(der, ContentInfo));
   });
 }
 
-function ofDer(bytes: Buffer): Buffer[] {
-  const [first] = elements(elements(bytes)[0]?.content ?? Buffer.alloc(0));
-  return first?.whole.equals(SIGNED_DATA) ? pkcs7(bytes) : [bytes];
+function ofDer(bytes: Buffer): Uint8Array[] {
+  let content: ContentInfo;
+  try {
+    content = AsnConvert.parse(bytes, ContentInfo);
+  } catch {
+    return [bytes];
+  }
+  return pkcs7(content);
 }
 
 /** The certificates of a SignedData; it need not be signed by anybody. */
-function pkcs7(der: Buffer): Buffer[] {
-  const [contentInfo] = elements(der);
-  const [type, explicit] = elements(contentInfo?.content ?? Buffer.alloc(0));
-  if (!type?.whole.equals(SIGNED_DATA) || explicit?.tag !== CONTEXT_0) throw new Error('no signedData');
-  const [signedData] = elements(explicit.content);
-  const certificates = elements(signedData?.content ?? Buffer.alloc(0)).find(({ tag }) => tag === CONTEXT_0);
-  return elements(certificates?.content ?? Buffer.alloc(0))
-    .filter(({ tag }) => tag === SEQUENCE)
-    .map(({ whole }) => whole);
-}
-
-/** The elements that follow each other in a DER encoding. @throws Error where it is none */
-function elements(bytes: Buffer): Element[] {
-  const found: Element[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const { start, length } = lengthAt(bytes, at + 1);
-    const end = start + length;
-    if (end > bytes.length) throw new Error('cut off');
-    found.push({
-      tag: bytes[at] ?? 0,
-      whole: bytes.subarray(at, end),
-      content: bytes.subarray(start, end),
-    });
-    at = end;
-  }
-  return found;
-}
-
-function lengthAt(bytes: Buffer, at: number): { start: number; length: number } {
-  const first = bytes[at];
-  if (first === undefined || first === 0x80 || first > 0x84) throw new Error('no definite length');
-  if (first < 0x80) return { start: at + 1, length: first };
-  const octets = first - 0x80;
-  return { start: at + 1 + octets, length: bytes.readUIntBE(at + 1, octets) };
+function pkcs7({ contentType, content }: ContentInfo): Uint8Array[] {
+  if (contentType !== id_signedData) throw new Error('no signedData');
+  const { certificates = [] } = AsnConvert.parse(content, SignedData);
+  return [...certificates].flatMap(({ certificate }) =>
+    certificate ? [new Uint8Array(AsnConvert.serialize(certificate))] : [],
+  );
 }

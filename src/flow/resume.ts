@@ -8,7 +8,8 @@ import type { Inspection } from '../hsm/inspect.ts';
 import { keysFor } from '../hsm/inventory.ts';
 import type { JournalFile } from '../plan/journal.ts';
 import type { Check } from '../plan/step.ts';
-import { certificateCheck, type RequestFacts, requestOf } from './external.ts';
+import { type RequestFacts, requestOf } from './external.ts';
+import { certificateCheck } from './external-certificates.ts';
 import { checkConfiguration, hostChecks, inspected, sentenceOfToken } from './preflight.ts';
 import type { ServerRequest } from './site.ts';
 
