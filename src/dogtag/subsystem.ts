@@ -1,5 +1,7 @@
+import { failure } from '../errors.ts';
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { INSTANCE, type SubsystemName } from './certificates.ts';
 import { instanceConfiguration } from './nssdb.ts';
 
 /**
@@ -15,4 +17,14 @@ export function isSubsystemEnabled(instance: string, subsystem: string): Promise
 /** Has Tomcat deploy a subsystem again, at once or at its next start. @throws CapstanError `command-failed` */
 export async function enableSubsystem(host: Host, instance: string, subsystem: string): Promise<void> {
   await host.run('pki-server', ['subsystem-enable', '-i', instance, subsystem]);
+}
+
+/** That Dogtag deploys a subsystem. @throws CapstanError `ca-disabled`, `kra-disabled` */
+export async function requireDeployed(subsystem: SubsystemName): Promise<true> {
+  const name = subsystem.toLowerCase();
+  if (await isSubsystemEnabled(INSTANCE, name)) return true;
+  throw failure(
+    `${name}-disabled`,
+    `Dogtag has disabled the ${subsystem}: a self test failed when it started, or somebody did it.`,
+  );
 }

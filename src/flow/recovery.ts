@@ -10,7 +10,7 @@ import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts'
 import { markLogs } from '../dogtag/log-mark.ts';
 import { instancePins } from '../dogtag/nssdb.ts';
 import { publicPage } from '../dogtag/rest.ts';
-import { enableSubsystem, isSubsystemEnabled } from '../dogtag/subsystem.ts';
+import { enableSubsystem, isSubsystemEnabled, requireDeployed } from '../dogtag/subsystem.ts';
 import { CapstanError, failure, isInterruption, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, restart, start } from '../host/services.ts';
@@ -103,8 +103,14 @@ async function caWorks(host: Host, { hostname }: Site): Promise<void> {
   await checkSignature(host, hostname, certificate);
 }
 
-/** Whether the CA does its work, and the KRA where there is one. @throws CapstanError as {@link caWorks}, `kra-...` */
+/**
+ * Whether the CA does its work, and the KRA where there is one.
+ * @throws CapstanError as {@link caWorks}, `ca-disabled`, `kra-disabled`, `kra-...`
+ */
 async function subsystemsWork(host: Host, site: Site, withKra = false): Promise<void> {
+  // One that was disabled works on until Tomcat notices, some seconds later.
+  await requireDeployed('CA');
+  if (withKra) await requireDeployed('KRA');
   await caWorks(host, site);
   if (withKra) await kraWorks(host, site);
 }

@@ -1,9 +1,10 @@
 /** How facts about the KRA of a server are come by. */
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { checkSelfTests, checkStatus } from '../../dogtag/health.ts';
+import { requireDeployed } from '../../dogtag/subsystem.ts';
 import { checkRecovery } from '../key-recovery.ts';
 import type { Readers } from './gather.ts';
-import { knownDogtag, requireDeployed, requireUp, type SiteOf, withKra } from './parts.ts';
+import { knownDogtag, requireUp, type SiteOf, withKra } from './parts.ts';
 
 type KraFact = 'kraDeployed' | 'kraStatus' | 'kraSelfTests' | 'kraRecovery';
 

@@ -1,8 +1,5 @@
 /** What the readers of a server's parts share: whether a part is there, runs and is deployed. */
-import { INSTANCE, type SubsystemName } from '../../dogtag/certificates.ts';
-import { isSubsystemEnabled } from '../../dogtag/subsystem.ts';
 import type { DogtagProfile } from '../../dogtag/version.ts';
-import { failure } from '../../errors.ts';
 import type { Facts, UnitFacts } from '../../health/facts.ts';
 import type { Host } from '../../host/host.ts';
 import { dogtagOf, type Site } from '../site.ts';
@@ -39,16 +36,6 @@ function withPart<Value, Needs extends keyof Facts>(part: 'hasCa' | 'hasKra', of
 /** Passes a look over where the service that it asks is down. */
 export function requireUp(units: readonly UnitFacts[], part: UnitFacts['part']): void {
   if (!units.find((unit) => unit.part === part)?.active) throw blocked('service-stopped');
-}
-
-/** That Dogtag deploys a subsystem. @throws CapstanError `ca-disabled`, `kra-disabled` */
-export async function requireDeployed(subsystem: SubsystemName): Promise<true> {
-  const name = subsystem.toLowerCase();
-  if (await isSubsystemEnabled(INSTANCE, name)) return true;
-  throw failure(
-    `${name}-disabled`,
-    `Dogtag has disabled the ${subsystem}: a self test failed when it started, or somebody did it.`,
-  );
 }
 
 /** How the Dogtag of this host behaves; passes a look over where that is not known. */

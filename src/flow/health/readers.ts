@@ -16,6 +16,7 @@ import { dogtagConfiguration } from '../../dogtag/configuration.ts';
 import { moduleLibraries } from '../../dogtag/evidence.ts';
 import { checkProfiles, checkSelfTests, checkSignature, checkStatus } from '../../dogtag/health.ts';
 import { certificatePem, pinNames, trustFlags } from '../../dogtag/nssdb.ts';
+import { requireDeployed } from '../../dogtag/subsystem.ts';
 import { failure } from '../../errors.ts';
 import { identityProblem } from '../../health/checks/directory.ts';
 import type { Facts, NssFacts, ServerFacts } from '../../health/facts.ts';
@@ -44,7 +45,7 @@ import { blocked, type Readers, reader } from './gather.ts';
 import { disks, fileStates, leftBehind, releases, unitStates } from './host-look.ts';
 import { loggedIn, tokenFacts, tokenTrust } from './hsm-look.ts';
 import { kraReaders } from './kra-look.ts';
-import { knownDogtag, requireDeployed, requireUp, type SiteOf, withCa } from './parts.ts';
+import { knownDogtag, requireUp, type SiteOf, withCa } from './parts.ts';
 
 /** The readers of one look at the server. */
 export function healthReaders(): Readers {

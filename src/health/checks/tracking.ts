@@ -75,7 +75,8 @@ export const TRACKING_CHECKS: readonly HealthCheck[] = [
     holds: 'certmonger has the PIN of each token that Dogtag has.',
     remedy:
       'When the PIN in password.conf is right, "capstan restart" has certmonger take it. Do not restart certmonger or the host before: at each start it tries the old PIN.',
-    needs: ['server', 'certmonger'],
+    // Where the token refuses Dogtag's own PIN, that is what is wrong.
+    needs: ['server', 'certmonger', 'hsmLogin'],
     look: (facts) =>
       tracked(facts)
         .filter(({ request }) => facts.certmonger.otherPins.includes(request.id))
