@@ -123,6 +123,7 @@ function differingAuthority(begun: Site['external'], asked: Site['external']): [
     ['--external-ca', begun && 'given', asked && 'given'],
     ['--external-ca-type', begun?.type, asked?.type],
     ['--external-ca-profile', begun?.profile, asked?.profile],
+    ['--keep-secrets', begun?.keepSecrets && 'given', asked?.keepSecrets && 'given'],
   ];
 }
 

@@ -35,13 +35,13 @@ await script(async () => {
   // What the lab tests share takes the lab's name from here.
   process.env.CAPSTAN_TEST_LAB = lab;
   const { allFaults, stepFaults, USUAL_STEPS } = await import('../test/lab/faults/catalog.ts');
+  const { externalFaults } = await import('../test/lab/faults/external.ts');
   const { kraFaults, kraStepFaults } = await import('../test/lab/faults/kra.ts');
   const { replicaFaults, replicaStepFaults } = await import('../test/lab/faults/replicas.ts');
   const { goOn } = await import('../test/lab/faults/cluster.ts');
   const wanted = (name: string) => only?.some((one) => name === one || name.startsWith(`${one}/`)) ?? true;
-  const faults = [...allFaults(USUAL_STEPS), ...replicaFaults(), ...kraFaults()].filter(({ name }) =>
-    wanted(name),
-  );
+  const all = [...allFaults(USUAL_STEPS), ...replicaFaults(), ...kraFaults(), ...externalFaults()];
+  const faults = all.filter(({ name }) => wanted(name));
   const parts = [...stepFaults(USUAL_STEPS), ...replicaStepFaults(), ...kraStepFaults()];
   faults.push(...parts.filter(({ name }) => only?.includes(name)));
   if (list) {

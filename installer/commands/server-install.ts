@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import type { FlowOptions } from '../../src/flow/installation.ts';
+import type { Kept } from '../../src/flow/sealed.ts';
 import type { ServerRequest, Site } from '../../src/flow/site.ts';
 import { passingSecret } from '../../src/secret/passing.ts';
 import { collectSecrets, isGiven, type SecretPlaces } from '../../src/secret/sources.ts';
@@ -13,6 +15,7 @@ import {
 import {
   type ExternalValues,
   externalOptions,
+  keepSecretsOption,
   readCertificateFiles,
   readExternal,
 } from '../options/external.ts';
@@ -56,7 +59,8 @@ A CA that another authority signs:
   capstan server-install --external-ca makes the CA's key on the token and a request for
   its certificate, and waits; docs/external-ca.md tells more. Days later
   capstan server-install --external-cert-file FILE goes on. All options are kept but the
-  passwords, and the one of the administrator is asked for then.
+  passwords, and the one of the administrator is asked for then. With --keep-secrets the
+  token seals the passwords in the first stage, and its own is all that is asked for then.
 
 Passwords:
   A password comes from a question, from a file of one line that only its owner may
@@ -98,7 +102,7 @@ export function command(): Command {
     .optionsGroup('Key recovery:')
     .option('--setup-kra', 'with a KRA, which archives private keys; "capstan kra-add" does it later');
   subjectOptions(install);
-  externalOptions(install);
+  keepSecretsOption(externalOptions(install));
   return installing(install, NAME, HELP_TAIL, WAYS);
 }
 
@@ -112,11 +116,15 @@ const WAYS: Ways<Values> = {
     const { resume } = await import('../../src/flow/installation.ts');
     const { serverInstall } = await import('../../src/flow/server.ts');
     const { hasCertificate } = await import('../../src/flow/external.ts');
+    const { keptIn } = await import('../../src/flow/sealed.ts');
     const { values } = circumstances;
+    const kept = keptIn(journal);
     const isFirstStage = site.external !== undefined && !values.externalCertFile && !hasCertificate(journal);
-    const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values }, isFirstStage);
+    const wanted = { isFirstStage, kept: kept !== undefined };
+    const request = await readRequest(circumstances, { ...valuesOf(site, values), ...values }, wanted);
     requireSame(site, request);
-    return resume(circumstances.host, serverInstall, request, journal, options);
+    const secrets = await withKept(circumstances, site, kept, request.secrets, options.listen);
+    return resume(circumstances.host, serverInstall, { ...request, secrets }, journal, options);
   },
 };
 
@@ -131,6 +139,7 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
     keySize: String(site.keySize),
     ...(site.setupKra && { setupKra: true }),
     ...(site.external && { externalCa: true, externalCaType: site.external.type }),
+    ...(site.external?.keepSecrets && { keepSecrets: true }),
     ...(site.external?.profile !== undefined && { externalCaProfile: site.external.profile }),
     ...(site.override !== undefined && { pkiConfigOverride: site.override }),
     tokenName: token.label,
@@ -142,7 +151,7 @@ function valuesOf({ token, ...site }: Site, { tokenLibraryPath }: Values): Value
 async function readRequest(
   { host, asker, values: given }: Circumstances<Values>,
   values = given,
-  isFirstStage = values.externalCa === true,
+  stage: Stage = { isFirstStage: values.externalCa === true, kept: false },
 ): Promise<ServerRequest> {
   const parts = await together(
     {
@@ -154,7 +163,7 @@ async function readRequest(
       token: () => readToken(values, asker),
       external: () => readExternal(values),
       certificateFiles: () => readCertificateFiles(values),
-      secrets: () => readSecrets(values, placesOf(values, asker, host.signal), isFirstStage),
+      secrets: () => readSecrets(values, placesOf(values, asker, host.signal), stage),
     },
     asker !== undefined,
   );
@@ -171,15 +180,58 @@ async function readRequest(
   };
 }
 
-/** The administrator is made in the second stage: the first one only judges a password that is given all the same. */
+/** Which passwords a run of an externally signed CA has to be given. */
+interface Stage {
+  isFirstStage: boolean;
+  /** Whether the token keeps those that are not given. */
+  kept: boolean;
+}
+
+/**
+ * The passwords that are given or asked for, and in the place of the others what nobody uses. The administrator is made
+ * in the second stage: unless it is kept for that, the first one only judges a password that is given all the same.
+ */
 async function readSecrets(
   values: Values,
   places: SecretPlaces,
-  isFirstStage: boolean,
+  { isFirstStage, kept }: Stage,
 ): Promise<ServerRequest['secrets']> {
   // In the order in which a person is asked for them.
   const all = { ds: dsSecret(values), admin: adminSecret(values), token: tokenSecret(values) };
-  const { admin, ...others } = all;
-  if (!isFirstStage || isGiven(admin, places)) return collectSecrets(all, places);
-  return { ...(await collectSecrets(others, places)), admin: passingSecret('admin password') };
+  const isSpared = {
+    ds: kept,
+    admin: kept || (isFirstStage && !values.keepSecrets),
+    token: false,
+  };
+  const wanted = Object.entries(all).filter(
+    ([name, request]) => !isSpared[name as keyof typeof all] || isGiven(request, places),
+  );
+  const collected: Partial<ServerRequest['secrets']> = await collectSecrets(
+    Object.fromEntries(wanted),
+    places,
+  );
+  const unused = { ds: passingSecret(all.ds.what), admin: passingSecret(all.admin.what) };
+  return { ...unused, ...collected } as ServerRequest['secrets'];
+}
+
+/** The secrets of a run, with those that the token keeps in the place of the ones that were not given. */
+async function withKept(
+  { host, values, asker }: Circumstances<Values>,
+  site: Site,
+  kept: Kept | undefined,
+  secrets: ServerRequest['secrets'],
+  listen: FlowOptions['listen'],
+): Promise<ServerRequest['secrets']> {
+  const places = placesOf(values, asker, host.signal);
+  const given = {
+    ...(isGiven(dsSecret(values), places) && { ds: secrets.ds }),
+    ...(isGiven(adminSecret(values), places) && { admin: secrets.admin }),
+  };
+  if (kept?.state !== 'sealed' || Object.keys(given).length === 2) return secrets;
+  const { keptSecrets } = await import('../../src/flow/sealed.ts');
+  return {
+    ...secrets,
+    ...(await keptSecrets(host, kept.facts, secrets.token, { token: site.token }, listen)),
+    ...given,
+  };
 }

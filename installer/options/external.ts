@@ -12,17 +12,24 @@ export interface ExternalValues {
   externalCa?: boolean;
   externalCaType?: string;
   externalCaProfile?: string;
+  keepSecrets?: boolean;
   externalCertFile?: string[];
 }
 
 /** Microsoft's own template for subordinate authorities. */
 const DEFAULT_PROFILE = 'SubCA';
 
-/** Adds the options of a CA that another authority signs. */
-export function externalOptions(command: Command): Command {
+/** What the options of the two stages are told to be, where the CA is being installed. */
+const INSTALLING = {
+  begin: 'make the key and a request for its certificate, and wait for that',
+  goOn: 'go on: the certificate, and all above it; PEM, DER or PKCS#7, once for each file',
+};
+
+/** Adds the options of a CA that another authority signs. @param words what those of the two stages do */
+export function externalOptions(command: Command, words = INSTALLING): Command {
   return command
     .optionsGroup('A CA that another authority signs:')
-    .option('--external-ca', 'make the key and a request for its certificate, and wait for that')
+    .option('--external-ca', words.begin)
     .addOption(
       new Option('--external-ca-type <type>', 'which authority it is (default: generic)').choices([
         ...EXTERNAL_TYPES,
@@ -32,11 +39,18 @@ export function externalOptions(command: Command): Command {
       '--external-ca-profile <template>',
       `of ms-cs: the template, NAME or OID:MAJOR[:MINOR] (default: ${DEFAULT_PROFILE})`,
     )
-    .option(
-      '--external-cert-file <file>',
-      'go on: the certificate, and all above it; PEM, DER or PKCS#7, once for each file',
-      (file: string, files: string[] = []) => [...files, file],
-    );
+    .option('--external-cert-file <file>', words.goOn, (file: string, files: string[] = []) => [
+      ...files,
+      file,
+    ]);
+}
+
+/** Adds, to the same group, the option that keeps the passwords between the stages. */
+export function keepSecretsOption(command: Command): Command {
+  return command.option(
+    '--keep-secrets',
+    'have the token seal the passwords until then: what goes on needs its PIN alone',
+  );
 }
 
 /**
@@ -45,19 +59,25 @@ export function externalOptions(command: Command): Command {
  */
 export function readExternal(values: ExternalValues): ExternalCa | undefined {
   const { externalCa, externalCaType: type = 'generic', externalCaProfile: profile } = values;
-  if (!externalCa && (values.externalCaType !== undefined || profile !== undefined))
-    throw unused(
-      profile === undefined ? '--external-ca-type' : '--external-ca-profile',
-      'Add --external-ca.',
-    );
+  if (!externalCa) {
+    const [first] = USELESS_ALONE.filter(([, name]) => values[name] !== undefined);
+    if (first) throw unused(first[0], 'Add --external-ca.');
+  }
   if (profile !== undefined && type !== 'ms-cs')
     throw unused('--external-ca-profile', 'Add --external-ca-type ms-cs.');
   if (!externalCa) return undefined;
-  if (type !== 'ms-cs') return { type: 'generic' };
+  const kept = values.keepSecrets ? { keepSecrets: true as const } : {};
+  if (type !== 'ms-cs') return { type: 'generic', ...kept };
   const chosen = printable('--external-ca-profile', profile ?? DEFAULT_PROFILE);
   parseProfile(chosen);
-  return { type, profile: chosen };
+  return { type, profile: chosen, ...kept };
 }
+
+const USELESS_ALONE = [
+  ['--external-ca-profile', 'externalCaProfile'],
+  ['--external-ca-type', 'externalCaType'],
+  ['--keep-secrets', 'keepSecrets'],
+] as const;
 
 function unused(option: string, next: string) {
   return refusal('external-option-unused', `${option} says nothing without another option.`, next);

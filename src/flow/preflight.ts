@@ -24,6 +24,7 @@ import { type Inspection, inspectToken } from '../hsm/inspect.ts';
 import type { Check } from '../plan/step.ts';
 import { REQUEST_FILE } from './external.ts';
 import { kraPackageCheck, wrapsByOaep } from './key-recovery.ts';
+import { SEALED_FILE } from './sealed.ts';
 import {
   AGENT_PKCS12,
   CA_FILE,
@@ -48,7 +49,7 @@ export const GROWING = ['/var/lib/dirsrv', '/var/lib/pki', '/var/log/dirsrv', '/
 /** Tomcat's shutdown, AJP, HTTP and HTTPS (pkispawn's defaults). */
 const CA_PORTS = [8005, 8009, 8080, 8443];
 /** What a CA of Capstan's has beside its instance. */
-const CA_FILES = [REQUEST_FILE, AGENT_PKCS12, AGENT_CERTIFICATE, AGENT_KEY];
+const CA_FILES = [REQUEST_FILE, SEALED_FILE, AGENT_PKCS12, AGENT_CERTIFICATE, AGENT_KEY];
 
 /** Everything that can be known before the first change of `server-install`. */
 export function serverChecks(host: Host, request: ServerRequest): Check[] {
@@ -58,7 +59,10 @@ export function serverChecks(host: Host, request: ServerRequest): Check[] {
     {
       id: 'token',
       title: `The token ${request.token.label} can take the keys`,
-      run: async () => sentenceOfToken(await inspected(host, request, tokenNicknames(request.setupKra))),
+      run: async () => {
+        const sealing = request.external?.keepSecrets ? request.keySize : undefined;
+        return sentenceOfToken(await inspected(host, request, tokenNicknames(request.setupKra), sealing));
+      },
     },
     ...(request.setupKra ? [kraPackageCheck(request)] : []),
   ];
@@ -354,11 +358,16 @@ async function overriddenKeySizes({ override }: ServerRequest): Promise<number[]
   return entries.filter(({ key }) => key.endsWith('_key_size')).map(({ value }) => Number(value));
 }
 
-/** The token, found fit; see {@link inspectToken}. @param nicknames what nothing on it may bear yet */
+/**
+ * The token, found fit; see {@link inspectToken}.
+ * @param nicknames what nothing on it may bear yet
+ * @param sealing the size of the key that passwords are to be sealed with; none where they are not
+ */
 export async function inspected(
   host: Host,
   request: ServerRequest,
   nicknames: readonly string[],
+  sealing?: number,
 ): Promise<Inspection> {
   return inspectToken(host, {
     libraryPath: request.token.libraryPath,
@@ -367,6 +376,7 @@ export async function inspected(
     user: PKI_USER,
     keySizes: [2048, request.keySize, ...(await overriddenKeySizes(request))],
     nicknames,
+    sealing,
     ...(request.setupKra && { wrapping: { oaep: await wrapsByOaep(request.token) } }),
   });
 }

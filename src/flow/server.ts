@@ -7,6 +7,7 @@ import type { Installation } from './installation.ts';
 import { KRA_NEEDS, kraFacts, kraSteps } from './kra.ts';
 import { serverChecks } from './preflight.ts';
 import { overrideDigestOf, resumeChecks } from './resume.ts';
+import { keptIn, SEAL_STEP, SEALED_FILE, UNSEAL_STEP } from './sealed.ts';
 import {
   AGENT_PKCS12,
   CA_FILE,
@@ -26,6 +27,7 @@ import { caRequest, externalCertificate, managerPassword } from './steps/externa
 import { systemNssDatabase } from './steps/nss.ts';
 import { hsmRecord, publishedCaCertificate } from './steps/record.ts';
 import { firstRoles } from './steps/roles.ts';
+import { forgetPasswords, sealPasswords } from './steps/sealed.ts';
 import { tracking } from './steps/tracking.ts';
 
 /** Builds the first server of a cluster: directory, CA on the token, proof, record, tracking, and a KRA if asked for. */
@@ -35,13 +37,18 @@ export function serverSteps(
   secrets: () => ServerSecrets,
   undoToken: TokenUndo,
 ): Step[] {
+  const sealing = site.external?.keepSecrets ? [sealPasswords(host, site, secrets, undoToken)] : [];
   const steps = [
     ...(site.external && site.certificateFiles ? [managerPassword(host, site, secrets)] : []),
     systemNssDatabase(host),
     directoryInstance(host, site, secrets),
     directoryTree(host, site),
     ...(site.external
-      ? [caRequest(host, site, secrets, undoToken), externalCertificate(site.certificateFiles ?? [])]
+      ? [
+          caRequest(host, site, secrets, undoToken),
+          ...sealing,
+          externalCertificate(site.certificateFiles ?? []),
+        ]
       : []),
     certificateAuthority(host, site, secrets, undoToken),
     keysOnToken(host, site, secrets),
@@ -52,6 +59,7 @@ export function serverSteps(
     firstRoles(host, site),
     ...(site.setupKra ? kraSteps(host, site, secrets, { token: undoToken, keepCa: false }) : []),
     startAtBoot(host, site),
+    ...(sealing.length > 0 ? [forgetPasswords(host, site, secrets)] : []),
   ];
   const patient = { site, pin: () => secrets().token };
   const needs = { ...KRA_NEEDS, ...NEEDS };
@@ -62,6 +70,8 @@ export function serverSteps(
 const NEEDS: Readonly<Record<string, readonly Need[]>> = {
   'directory-tree': ['disk', 'directory'],
   [REQUEST_STEP]: ['disk', 'token'],
+  [SEAL_STEP]: ['disk', 'token'],
+  [UNSEAL_STEP]: ['disk', 'token'],
   'certificate-authority': ['disk', 'directory', 'token'],
   'ca-certificate': ['disk', 'directory'],
   tracking: ['disk', 'token'],
@@ -86,7 +96,7 @@ export const serverInstall: Installation<ServerRequest> = {
   report: installedReport,
   pause: (request) =>
     request.external && {
-      after: REQUEST_STEP,
+      after: request.external.keepSecrets ? SEAL_STEP : REQUEST_STEP,
       isOver: (journal) => request.certificateFiles !== undefined || hasCertificate(journal),
       report: (journal) => waitingReport(request, journal),
     },
@@ -101,6 +111,9 @@ function waitingReport({ hostname, caSubject, keySize, token }: ServerRequest, j
       { name: 'CA', value: `${caSubject} (RSA ${keySize})` },
       { name: 'Request', value: REQUEST_FILE },
       { name: 'Fingerprint', value: `sha256:${request.fingerprint}` },
+      ...(keptIn(journal)
+        ? [{ name: 'Passwords', value: `${SEALED_FILE}, sealed by the token; its own is asked for again` }]
+        : []),
     ],
     next: waitingSteps(request),
   };

@@ -55,6 +55,8 @@ export interface ExternalCa {
   type: ExternalType;
   /** Microsoft's template: its name, or its object identifier and version. */
   profile?: string;
+  /** Whether the token seals the passwords, so that the second stage needs none but its PIN. */
+  keepSecrets?: true;
 }
 
 /** The names of a server; what its journal keeps. */

@@ -16,6 +16,7 @@ import { kraAddSteps } from './kra.ts';
 import { leaveCluster, leavingCheck } from './leave.ts';
 import { REPAIR_JOURNAL } from './repair/journal.ts';
 import { type ReplicaSite, replicaSteps } from './replica.ts';
+import { mayHoldSealingKey, SEAL_STEP } from './sealed.ts';
 import { serverSteps } from './server.ts';
 import {
   CA_STEP,
@@ -92,8 +93,9 @@ export async function uninstall(host: Host, options: UninstallOptions): Promise<
 /** The subsystems whose keys these flows may have made, and that may still be on the token. */
 function objectsOf(journals: readonly JournalFile[]): SubsystemName[] {
   const made = (step: string) => journals.some((journal) => mayHoldObjects(journal.entry(step)));
+  const sealed = journals.some((journal) => mayHoldSealingKey(journal.entry(SEAL_STEP)));
   return [
-    ...(made(CA_STEP) || made(REQUEST_STEP) ? (['CA'] as const) : []),
+    ...(made(CA_STEP) || made(REQUEST_STEP) || sealed ? (['CA'] as const) : []),
     ...(made(KRA_STEP) ? (['KRA'] as const) : []),
   ];
 }

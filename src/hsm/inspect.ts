@@ -10,6 +10,7 @@ import {
   NEEDED_SESSIONS,
   occupiedRefusals,
   pinRefusals,
+  sealingRefusals,
   sessionRefusals,
   stateRefusals,
   type WrappingNeeds,
@@ -28,6 +29,8 @@ export interface InspectionRequest extends ModuleRequest {
   nicknames: readonly string[];
   /** Where it is wanted for a KRA, what that needs besides. */
   wrapping?: WrappingNeeds | undefined;
+  /** Where secrets are to be sealed on it, the size of the key for that, in bits. */
+  sealing?: number | undefined;
   /** Sessions that must be free; {@link NEEDED_SESSIONS} unless told. */
   sessions?: number;
 }
@@ -94,6 +97,7 @@ async function inspectIn(
   await attempt(failures, async () => {
     const mechanisms = await module.mechanisms(token.slot);
     failures.push(...mechanismRefusals(token.label, mechanisms, request.keySizes));
+    if (request.sealing) failures.push(...sealingRefusals(token.label, mechanisms, request.sealing));
     if (request.wrapping) failures.push(...wrappingRefusals(token.label, mechanisms, request.wrapping));
   });
   const refusals = pinRefusals(token);

@@ -1,6 +1,7 @@
-/** What is asked of a token in the module process: its facts, its login, its signatures. See module-child.ts. */
+/** What is asked of a token in the module process: its facts, its login, the work of its keys. See module-child.ts. */
 
-import pkcs11 from 'pkcs11js';
+import pkcs11, { type Handle } from 'pkcs11js';
+import type { OaepHash } from '../secret/sealed.ts';
 import { CallFailure, call, type LoadedModule, padded, session, slotHandle } from './module-library.ts';
 import { search } from './module-objects.ts';
 import type {
@@ -12,8 +13,8 @@ import type {
   UnreadableSlot,
 } from './protocol.ts';
 
-/** Longest signature asked for: RSA of 16384 bits. */
-const SIGNATURE_BYTES = 2048;
+/** Longest answer of a key: RSA of 16384 bits. */
+const ANSWER_BYTES = 2048;
 /** CK_UNAVAILABLE_INFORMATION as the addon gives it: cut to 32 bits. */
 const UNAVAILABLE = 0xffff_ffff;
 
@@ -124,6 +125,14 @@ export function sign(
   data: Buffer,
 ): Buffer {
   const handle = session(module, slot, 'read');
+  const key = privateKey(module, handle, id);
+  const mechanism = { mechanism: MECHANISMS[name] };
+  call(module, 'C_SignInit', () => module.library.C_SignInit(handle, mechanism, key));
+  return call(module, 'C_Sign', () => module.library.C_Sign(handle, data, Buffer.alloc(ANSWER_BYTES)));
+}
+
+/** The one private key of this id. */
+function privateKey(module: LoadedModule, handle: Handle, id: string): Handle {
   const keys = search(module, handle, [
     { type: pkcs11.CKA_TOKEN, value: true },
     { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
@@ -131,7 +140,29 @@ export function sign(
   ]);
   const [key] = keys;
   if (!key || keys.length > 1) throw new CallFailure({ kind: 'key', id, found: keys.length });
-  const mechanism = { mechanism: MECHANISMS[name] };
-  call(module, 'C_SignInit', () => module.library.C_SignInit(handle, mechanism, key));
-  return call(module, 'C_Sign', () => module.library.C_Sign(handle, data, Buffer.alloc(SIGNATURE_BYTES)));
+  return key;
+}
+
+/** CKZ_DATA_SPECIFIED: the label is given, here none (PKCS#11 v2.40 mechanisms, 2.1.7). */
+const DATA_SPECIFIED = 1;
+
+const OAEP: Record<OaepHash, { hashAlg: number; mgf: number }> = {
+  'SHA-256': { hashAlg: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
+  'SHA-1': { hashAlg: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
+};
+
+/** Decrypts by RSA-OAEP with the one private key of that id; answers the plain text. */
+export function decrypt(
+  module: LoadedModule,
+  slot: number,
+  id: string,
+  hash: OaepHash,
+  data: Buffer,
+): Buffer {
+  const handle = session(module, slot, 'read');
+  const key = privateKey(module, handle, id);
+  const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, ...OAEP[hash], source: DATA_SPECIFIED };
+  const mechanism = { mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter };
+  call(module, 'C_DecryptInit', () => module.library.C_DecryptInit(handle, mechanism, key));
+  return call(module, 'C_Decrypt', () => module.library.C_Decrypt(handle, data, Buffer.alloc(ANSWER_BYTES)));
 }

@@ -5,7 +5,7 @@
  */
 
 import { accessSync, constants, statSync } from 'node:fs';
-import { login, mechanisms, sign, slotFacts, tokens } from './module-calls.ts';
+import { decrypt, login, mechanisms, sign, slotFacts, tokens } from './module-calls.ts';
 import { generate } from './module-keys.ts';
 import { CallFailure, close, type LoadedModule, load, moduleFacts } from './module-library.ts';
 import { destroy, find, read } from './module-objects.ts';
@@ -94,6 +94,10 @@ function answer(question: Question): unknown {
     case 'sign': {
       const data = Buffer.from(question.data, 'base64');
       return sign(module, question.slot, question.id, question.mechanism, data).toString('base64');
+    }
+    case 'decrypt': {
+      const data = Buffer.from(question.data, 'base64');
+      return decrypt(module, question.slot, question.id, question.hash, data).toString('base64');
     }
     case 'destroy':
       return destroy(module, question.slot, question.index, question.expected);

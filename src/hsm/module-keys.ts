@@ -9,7 +9,7 @@ import type { KeyPairWish } from './protocol.ts';
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
 
 /**
- * Makes an RSA key pair that lives on the token: the private key is sensitive, cannot be extracted, and signs only.
+ * Makes an RSA key pair that lives on the token: the private key is sensitive, cannot be extracted, and does one thing only.
  * Where the token knows the attribute, it cannot be copied either.
  */
 export function generate(module: LoadedModule, slot: number, wish: KeyPairWish): null {
@@ -24,7 +24,8 @@ export function generate(module: LoadedModule, slot: number, wish: KeyPairWish):
   return null;
 }
 
-function make(module: LoadedModule, slot: number, { label, id, bits }: KeyPairWish, more: Template): void {
+function make(module: LoadedModule, slot: number, wish: KeyPairWish, more: Template): void {
+  const { label, id, bits, use = 'sign' } = wish;
   const names = [
     { type: pkcs11.CKA_TOKEN, value: true },
     { type: pkcs11.CKA_LABEL, value: label },
@@ -34,15 +35,15 @@ function make(module: LoadedModule, slot: number, { label, id, bits }: KeyPairWi
     ...names,
     { type: pkcs11.CKA_MODULUS_BITS, value: bits },
     { type: pkcs11.CKA_PUBLIC_EXPONENT, value: PUBLIC_EXPONENT },
-    { type: pkcs11.CKA_VERIFY, value: true },
+    { type: use === 'sign' ? pkcs11.CKA_VERIFY : pkcs11.CKA_ENCRYPT, value: true },
   ];
   const privateKey = [
     ...names,
     { type: pkcs11.CKA_PRIVATE, value: true },
     { type: pkcs11.CKA_SENSITIVE, value: true },
     { type: pkcs11.CKA_EXTRACTABLE, value: false },
-    { type: pkcs11.CKA_SIGN, value: true },
-    { type: pkcs11.CKA_DECRYPT, value: false },
+    { type: pkcs11.CKA_SIGN, value: use === 'sign' },
+    { type: pkcs11.CKA_DECRYPT, value: use === 'decrypt' },
     { type: pkcs11.CKA_UNWRAP, value: false },
     ...more,
   ];

@@ -1,6 +1,7 @@
 import { type CapstanError, failure } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { accountOf } from '../host/users.ts';
+import type { OaepHash } from '../secret/sealed.ts';
 import type { Secret } from '../secret/secret.ts';
 import { sameObject } from './inventory.ts';
 import { type ModuleProcess, type ModuleRequest, startModuleProcess } from './module-process.ts';
@@ -36,7 +37,7 @@ export interface Module {
    * @throws CapstanError `pin-incorrect`, `pin-locked`, `pin-expired`, `pin-unset`
    */
   login(slot: number, pin?: Secret): Promise<void>;
-  /** Makes an RSA key pair on the token whose private key is sensitive, cannot be extracted and signs only. */
+  /** Makes an RSA key pair on the token whose private key is sensitive, cannot be extracted and does one thing only. */
   generateKeyPair(slot: number, wish: KeyPairWish): Promise<void>;
   /** Every object on the token that the login state lets see, read in batches, each with its own deadline. */
   objects(slot: number): Promise<TokenObject[]>;
@@ -45,6 +46,12 @@ export interface Module {
    * @throws CapstanError `key-not-found`, `key-ambiguous`
    */
   sign(slot: number, id: string, mechanism: SignMechanism, data: Buffer): Promise<Buffer>;
+  /**
+   * Decrypts by RSA-OAEP (RFC 8017, 7.1) with the one private key of this CKA_ID (hex); the label is empty.
+   * @param hash in MGF1 too
+   * @throws CapstanError `key-not-found`, `key-ambiguous`
+   */
+  decrypt(slot: number, id: string, hash: OaepHash, data: Buffer): Promise<Buffer>;
   /**
    * Deletes exactly the named objects: class, id, label and (of certificates) serial must all be the same. What is not
    * there any more is passed over; what fits several objects is an error before anything is deleted.
@@ -113,6 +120,10 @@ function moduleOver(host: Host, child: ModuleProcess, facts: ModuleFacts): Modul
     async sign(slot, id, mechanism, data) {
       const signature = await child.ask('sign', { slot, id, mechanism, data: data.toString('base64') });
       return Buffer.from(signature, 'base64');
+    },
+    async decrypt(slot, id, hash, data) {
+      const plain = await child.ask('decrypt', { slot, id, hash, data: data.toString('base64') });
+      return Buffer.from(plain, 'base64');
     },
     deleteObjects: (slot, refs) => deleteExactly(child, slot, refs),
   };

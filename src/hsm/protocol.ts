@@ -1,5 +1,7 @@
 /** The facts and messages that travel between Capstan and the process that holds a PKCS#11 library. Types only. */
 
+import type { OaepHash } from '../secret/sealed.ts';
+
 /** What the library says about itself (C_GetInfo, PKCS#11 v2.40 section 5.4). */
 export interface ModuleFacts {
   manufacturer: string;
@@ -54,6 +56,8 @@ export interface KeyPairWish {
   /** CKA_ID of both, in lower-case hex; unless told that by which NSS finds the key of a certificate. */
   id?: string;
   bits: number;
+  /** The one thing that the private key may do; `sign` unless told. */
+  use?: 'sign' | 'decrypt';
 }
 
 /** A slot whose token would not tell its facts, and the return code it gave instead. */
@@ -123,6 +127,8 @@ export interface Calls {
   /** Facts of objects `from` up to `from + count` of the last `find`. */
   read: { ask: { slot: number; from: number; count: number }; answer: TokenObject[] };
   sign: { ask: { slot: number; id: string; mechanism: SignMechanism; data: string }; answer: string };
+  /** Decrypts by RSA-OAEP (RFC 8017, 7.1) with this hash, in MGF1 too, and an empty label. */
+  decrypt: { ask: { slot: number; id: string; hash: OaepHash; data: string }; answer: string };
   /** Destroys the object at `index` of the last `find`, if it still is what `expected` says. */
   destroy: { ask: { slot: number; index: number; expected: ObjectRef }; answer: null };
   close: { ask: object; answer: null };

@@ -186,6 +186,29 @@ export function wrappingRefusals(
   ];
 }
 
+/**
+ * Refuses a token on which secrets could not be sealed: what was encrypted by RSA-OAEP must be opened by the token.
+ * Which hashes it knows no token says.
+ */
+export function sealingRefusals(
+  label: string,
+  mechanisms: readonly MechanismFacts[],
+  bits: number,
+): CapstanError[] {
+  const offered = mechanisms.find(
+    ({ type, flags }) => type === CKM_RSA_PKCS_OAEP && (flags & CKF_DECRYPT) !== 0,
+  );
+  if (offered && inRange(offered, bits)) return [];
+  if (offered) return [tooNarrow(label, 'CKM_RSA_PKCS_OAEP', offered, [bits])];
+  return [
+    refusal(
+      'mechanism-missing',
+      `The token "${label}" cannot keep passwords for the second stage: it lacks CKM_RSA_PKCS_OAEP to decrypt.`,
+      'Leave --keep-secrets out, and give the passwords again then; or allow it in the HSM’s settings or policy.',
+    ),
+  ];
+}
+
 function purposeOf(flags: number): string {
   if (flags & CKF_GENERATE) return 'make keys';
   return flags & CKF_WRAP ? 'wrap and unwrap' : 'encrypt and decrypt';

@@ -40,6 +40,8 @@ export interface Journal {
   removing?: string;
   /** Since when it waits for something from outside, after steps that need nothing more. */
   waiting?: string;
+  /** The same while a run goes on that may fail, after which it waits again. */
+  waited?: string;
   /** Why it stopped, when it stopped by itself and not by a kill or a power cut. */
   failure?: JournalFailure;
   /** The ids of the runs that worked on it; their programs can be told by them (host/leftovers). */
@@ -150,11 +152,13 @@ function journalFile(path: string, journal: Journal): JournalFile {
     async resume(run) {
       joinRun(journal, run);
       delete journal.failure;
+      if (journal.waiting !== undefined) journal.waited = journal.waiting;
       delete journal.waiting;
       await save(file);
     },
     async wait() {
-      journal.waiting = now();
+      journal.waiting = journal.waited ?? now();
+      delete journal.waited;
       await save(file);
     },
     async fail(failure) {
@@ -169,6 +173,7 @@ function journalFile(path: string, journal: Journal): JournalFile {
     },
     async finish() {
       journal.finished = now();
+      delete journal.waited;
       await save(file);
     },
     async remove() {

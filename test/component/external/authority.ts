@@ -1,7 +1,7 @@
 /** An authority made of openssl(1) that certifies a CA, well or badly. */
 
 import { execFileSync } from 'node:child_process';
-import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -33,6 +33,10 @@ export interface Authority {
   /** The certificate of `party` by `issuer`, in `NAME.crt`; by itself where that is the same one. */
   certify(party: Party, issuer: Party, name?: string, wish?: Wish): X509Certificate;
   publicKey(party: Party): KeyObject;
+  /** The certificate in a file. */
+  certificate(name: string): X509Certificate;
+  /** A signature with SHA-256 by the key of a party. */
+  sign(party: Party, bytes: Buffer): Buffer;
 }
 
 /** @param folder a new one, for the files */
@@ -63,6 +67,8 @@ export function authority(folder: string): Authority {
       return new X509Certificate(readFileSync(file(`${name}.crt`)));
     },
     publicKey: ({ key }) => createPublicKey(readFileSync(file(key))),
+    certificate: (name) => new X509Certificate(readFileSync(file(name))),
+    sign: ({ key }, bytes) => sign('sha256', bytes, readFileSync(file(key))),
   };
   return self;
 }

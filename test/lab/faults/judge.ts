@@ -94,7 +94,8 @@ function differences(before: HostState, after: HostState): string[] {
   );
 }
 
-async function commonFlaws(
+/** What must be nowhere: leftovers of a run, its processes, and secrets but in the files that may hold them. */
+export async function commonFlaws(
   state: HostState,
   holders: Readonly<Record<string, readonly string[]>>,
   host: string,

@@ -99,7 +99,8 @@ async function recovered(hosts: readonly string[]): Promise<string[]> {
   const secret = Buffer.from('after a fault').toString('base64');
   try {
     for (const host of hosts) await makeClient(host);
-    const id = await archive(last, 'after', secret);
+    // A KRA takes a name once.
+    const id = await archive(last, `after-${Date.now()}`, secret);
     const { found } = await until(
       SOON,
       () => recover(first, id).catch(String),

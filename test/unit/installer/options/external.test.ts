@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest';
 import {
   type ExternalValues,
   externalOptions,
+  keepSecretsOption,
   readCertificateFiles,
   readExternal,
 } from '../../../../installer/options/external.ts';
 
 function values(...words: string[]): ExternalValues {
-  const command = externalOptions(new Command().exitOverride().configureOutput({ writeErr: () => {} }));
+  const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  keepSecretsOption(externalOptions(command));
   return command.parse(words, { from: 'user' }).opts();
 }
 
@@ -21,11 +23,14 @@ describe('the options of a CA that another authority signs', () => {
     });
     const own = values('--external-ca', '--external-ca-type=ms-cs', '--external-ca-profile=1.2.3:4:5');
     expect(readExternal(own)).toEqual({ type: 'ms-cs', profile: '1.2.3:4:5' });
+    const kept = values('--external-ca', '--keep-secrets');
+    expect(readExternal(kept)).toEqual({ type: 'generic', keepSecrets: true });
   });
 
   it.each([
     [['--external-ca-type', 'ms-cs'], 'external-option-unused'],
     [['--external-ca-profile', 'SubCA'], 'external-option-unused'],
+    [['--keep-secrets'], 'external-option-unused'],
     [['--external-ca', '--external-ca-profile', 'SubCA'], 'external-option-unused'],
     [['--external-ca', '--external-ca-type=ms-cs', '--external-ca-profile=1.2'], 'external-profile-invalid'],
     [['--external-ca', '--external-ca-type=ms-cs', '--external-ca-profile=a\nb'], 'option-unprintable'],
