@@ -74,6 +74,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/renew.ts'),
   },
   {
+    name: 'ca-renew',
+    summary: 'give the CA another certificate for its key: from another authority, or signed by itself',
+    load: () => import('./commands/ca-renew.ts'),
+  },
+  {
     name: 'repair',
     summary: 'get a server back whose certificates have expired, with the keys that it has',
     load: () => import('./commands/repair.ts'),

@@ -1,8 +1,7 @@
 import { Command, Option } from 'commander';
-import { refusal } from '../../src/errors.ts';
+import { confirmSteps } from '../confirm.ts';
 import { deadlineOptions } from '../options/deadline.ts';
 import { type OutputValues, outputKindOption } from '../options/output.ts';
-import { canAsk, openAsker } from '../prompt.ts';
 import { logFileOf, runSession, type Session } from '../session.ts';
 
 const NAME = 'repair';
@@ -58,24 +57,6 @@ async function run(values: Values, session: Session): Promise<undefined> {
   const { listen } = session.view;
   const report = undo
     ? await undoRepair(host, listen)
-    : await repairServer(host, { dryRun, confirm: () => confirm(values, session), listen });
+    : await repairServer(host, { dryRun, confirm: () => confirmSteps(values, session), listen });
   session.view.result(report);
-}
-
-/** Asks whether the steps that were shown are to be taken. */
-async function confirm({ unattended, output }: Values, session: Session): Promise<void> {
-  if (unattended) return;
-  // A question would stand in the middle of the JSON.
-  if (output === 'json' || !canAsk()) {
-    throw refusal(
-      'confirmation-missing',
-      'Nobody can be asked whether these steps are meant.',
-      'Look at them with --dry-run; then add --unattended.',
-    );
-  }
-  await session.view.pause();
-  await openAsker(session.signal).text({
-    what: '"yes", to take these steps',
-    flaw: (answer) => (answer === 'yes' ? undefined : 'Only "yes" begins; interrupt to leave all as it is.'),
-  });
 }

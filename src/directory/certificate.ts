@@ -23,7 +23,8 @@ const FIRST_NICKNAME = 'Server-Cert';
 export const DIRECTORY_NICKNAME = 'Server-Cert cert-389-ds';
 const CA_NICKNAME = 'Capstan CA';
 /** Of the authorities above an externally signed CA, its issuer first. */
-const aboveNickname = (index: number) => `${CA_NICKNAME} above ${index + 1}`;
+const ABOVE = `${CA_NICKNAME} above `;
+const aboveNickname = (index: number) => `${ABOVE}${index + 1}`;
 const above = (chain: string) => pemCertificates(chain).slice(1).entries();
 /** The entry that names the server's TLS certificate (389-ds configuration reference, `nsSSLPersonalitySSL`). */
 const RSA_ENTRY = 'cn=RSA,cn=encryption,cn=config';
@@ -88,8 +89,9 @@ export async function installDirectoryCertificate(
 }
 
 /**
- * Has the instance trust a renewed certificate of the CA from its next start on, in the place of the one before.
- * @param caCertificate PEM
+ * Has the instance trust a renewed certificate of the CA from its next start on, in the place of the one before, and those
+ * above it in the place of what was above that one.
+ * @param caCertificate PEM; those of the authorities above it may follow
  * @throws CapstanError `command-failed`
  */
 export async function trustCaInDirectory(
@@ -98,13 +100,17 @@ export async function trustCaInDirectory(
   caCertificate: string,
 ): Promise<void> {
   const folder = instanceFolder(instance);
-  const replace = async (nickname: string, input: string) => {
-    const database = ['-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname];
-    await host.run('certutil', ['-D', ...database], { accept: [0, 255] });
-    await host.run('certutil', ['-A', ...database, '-t', 'CT,,', '-a'], { input });
-  };
-  await replace(CA_NICKNAME, firstCertificate(caCertificate));
-  for (const [index, one] of above(caCertificate)) await replace(aboveNickname(index), one);
+  const certutil = (mode: string, nickname: string, ...more: string[]) =>
+    [mode, '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname].concat(more);
+  const { stdout } = await host.run('certutil', ['-L', '-d', folder]);
+  const before = [...stdout.matchAll(new RegExp(`^(${ABOVE}\\d+) `, 'gm'))].map(([, name = '']) => name);
+  // NSS keeps a certificate that it has under another nickname there: all of them go first.
+  for (const name of [CA_NICKNAME, ...before])
+    await host.run('certutil', certutil('-D', name), { accept: [0, 255] });
+  const add = (nickname: string, input: string) =>
+    host.run('certutil', certutil('-A', nickname, '-t', 'CT,,', '-a'), { input });
+  await add(CA_NICKNAME, firstCertificate(caCertificate));
+  for (const [index, one] of above(caCertificate)) await add(aboveNickname(index), one);
 }
 
 /** The TLS certificate from the CA in the instance's database, PEM. @throws CapstanError `command-failed` */

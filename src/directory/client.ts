@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import {
+  AlreadyExistsError,
   Attribute,
   Change,
   Client,
@@ -187,8 +188,14 @@ function directoryOver(client: Client, operate: Operate): Directory {
     },
     async add(dn, attributes) {
       if (await this.entry(dn, ['1.1'])) return false;
-      await operate(`add ${dn}`, () => client.add(dn, Object.entries(attributes).map(attribute)));
-      return true;
+      try {
+        await operate(`add ${dn}`, () => client.add(dn, Object.entries(attributes).map(attribute)));
+        return true;
+      } catch (error) {
+        // Another run was quicker.
+        if (isResult(error, AlreadyExistsError)) return false;
+        throw error;
+      }
     },
     async replace(dn, attributes) {
       await operate(`modify ${dn}`, () => client.modify(dn, changes('replace', attributes)));

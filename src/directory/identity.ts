@@ -1,11 +1,12 @@
 /** How the servers of a cluster know each other: by the TLS certificates of their directories. */
 import { readFile } from 'node:fs/promises';
+import { TypeOrValueExistsError } from 'ldapts';
 import { editFile } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { passingSecret } from '../secret/passing.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { DIRECTORY_NICKNAME } from './certificate.ts';
-import type { Directory } from './client.ts';
+import { type Directory, isResult } from './client.ts';
 import { type DirectoryInstance, instanceFolder } from './instance.ts';
 import { enforceLifetimes } from './lifetime.ts';
 import { authoritiesDn, mastersDn } from './tree.ts';
@@ -185,7 +186,12 @@ export async function grant(directory: Directory, dn: string, aci: string): Prom
   if (same.includes(aci)) return;
   // One of an older version of Capstan, or of a domain with another name, would allow what this one does not.
   if (same.length > 0) await directory.take(dn, 'aci', same);
-  await directory.append(dn, 'aci', [aci]);
+  try {
+    await directory.append(dn, 'aci', [aci]);
+  } catch (error) {
+    // Two hosts may be let in at the same time, the first two of a cluster: the other run was quicker.
+    if (!isResult(error, TypeOrValueExistsError)) throw error;
+  }
 }
 
 function aciName(aci: string): string | undefined {

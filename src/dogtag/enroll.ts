@@ -9,17 +9,27 @@ interface RequestInfos {
   entries?: { requestID?: string; requestURL?: string; requestStatus?: string; errorMessage?: string }[];
 }
 
+/** What the agent's review calls the permission to issue beyond the end of the CA's own certificate (`CAValidityDefault`). */
+const BEYOND_CA = 'bypassCAnotafter';
+
 /**
  * Has the CA issue a certificate for a PKCS#10 request: submit, review, approve, fetch.
  * @param session of an agent
+ * @param beyondCa whether it may end later than the CA's own certificate; for a renewal of that one, which Dogtag would have
+ *   end with the old one otherwise (10.10.2)
  * @returns the certificate, PEM
  * @throws CapstanError `enrollment-failed`, `ca-refused`, `ca-unreachable`
  */
-export async function enroll(session: CaSession, profile: string, request: string): Promise<string> {
+export async function enroll(
+  session: CaSession,
+  profile: string,
+  request: string,
+  beyondCa = false,
+): Promise<string> {
   await session.get('/account/login');
   const id = await submit(session, profile, request);
   const review = await session.get(`/agent/certrequests/${id}`);
-  await session.post(`/agent/certrequests/${id}/approve`, review);
+  await session.post(`/agent/certrequests/${id}/approve`, beyondCa ? withBeyondCa(review) : review);
   const { certId, requestStatus } = (await session.get(`/certrequests/${id}`)) as Record<
     string,
     string | undefined
@@ -33,6 +43,15 @@ export async function enroll(session: CaSession, profile: string, request: strin
   }
   const { Encoded } = (await session.get(`/certs/${certId}`)) as { Encoded: string };
   return new X509Certificate(Encoded).toString();
+}
+
+/** A review that lets the certificate end later than the CA's; one of a profile that does not know of it stays as it is. */
+export function withBeyondCa(review: unknown): unknown {
+  return JSON.parse(JSON.stringify(review), (_, value: unknown) =>
+    typeof value === 'object' && value !== null && 'name' in value && value.name === BEYOND_CA
+      ? { ...value, Value: 'true' }
+      : value,
+  );
 }
 
 async function submit(session: CaSession, profile: string, request: string): Promise<string> {

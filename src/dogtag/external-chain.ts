@@ -7,9 +7,9 @@ import { CA_SIGNING_NICKNAME } from './certificates.ts';
 import { certificatePem, instancePins, nssDatabase, tokenCertificate, trustFlags } from './nssdb.ts';
 
 /** The flags of what a CA trusts: its own certificate and those above it; those of pkispawn (10.10.2). */
-const CA_TRUST = 'CT,C,C';
+export const CA_TRUST = 'CT,C,C';
 /** How the nicknames of the authorities above the CA begin; a number follows, the issuer of the CA has 1. */
-const ABOVE = 'externalCACert cert-pki-ca';
+export const ABOVE = 'externalCACert cert-pki-ca';
 
 /**
  * Puts the certificate of a CA that another authority signed where Dogtag looks for it, on the token beside its key and

@@ -5,9 +5,11 @@ import { failure } from '../errors.ts';
 import { editFile, pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { isActive } from '../host/services.ts';
+import { pemCertificates } from '../names/pem.ts';
 import { withPrivateFolder } from '../secret/private-file.ts';
 import { hasTrust, parseTrust } from './clone-trust.ts';
 import { instanceUnit } from './destroy.ts';
+import { ABOVE, CA_TRUST } from './external-chain.ts';
 import { instanceConfiguration, instancePins, nssDatabase } from './nssdb.ts';
 
 /** Whether one certificate is another one's renewal: the same name for the same key, in other bytes. */
@@ -79,11 +81,47 @@ export async function refreshInternalToken(
   instance: string,
   copies: readonly InternalCopy[],
 ): Promise<void> {
+  await withInternalToken(host, instance, async (database, withPin) => {
+    for (const copy of copies) await refreshCopy(host, database, withPin, copy);
+  });
+}
+
+/**
+ * Has the internal token of an instance trust the authorities above its CA, and none that were above it before.
+ * @param chain PEM, the certificate of the CA first, its issuer next, the root last
+ * @throws CapstanError `command-failed`, `internal-copy-missing`
+ */
+export async function refreshAbove(host: Host, instance: string, chain: string): Promise<void> {
+  const above = pemCertificates(chain).slice(1);
+  const copies = above.map((pem, index) => ({
+    ...{ nickname: `${ABOVE} ${index + 1}`, certificate: new X509Certificate(pem), trust: CA_TRUST },
+  }));
+  await withInternalToken(host, instance, async (database, withPin) => {
+    const { stdout } = await host.run('certutil', ['-L', ...database]);
+    const present = [...parseTrust(stdout)].filter(([name]) => name.startsWith(`${ABOVE} `));
+    const right: boolean[] = [];
+    for (const { nickname, certificate, trust } of copies) {
+      const found = present.find(([name]) => name === nickname)?.[1];
+      right.push(await isOnly(host, database, nickname, certificate, trust, found));
+    }
+    if (present.length === copies.length && right.every(Boolean)) return;
+    // NSS keeps a certificate that it has under another nickname there: all of them go first.
+    for (const [name] of present) await removeCopies(host, database, withPin, name);
+    for (const copy of copies) await refreshCopy(host, database, withPin, copy);
+  });
+}
+
+/** Works on the internal token of an instance. @param work gets the options of certutil(1) without and with its password */
+async function withInternalToken(
+  host: Host,
+  instance: string,
+  work: (database: readonly string[], withPin: readonly string[]) => Promise<void>,
+): Promise<void> {
   const pins = await instancePins(instance);
   await withPrivateFolder(async (folder) => {
     const pin = folder.write('internal', pins.pin(undefined));
     const database = ['-d', `sql:${await internalTokenAlone(host, instance, `${folder.path}/nss`)}`];
-    for (const copy of copies) await refreshCopy(host, database, [...database, '-f', pin], copy);
+    await work(database, [...database, '-f', pin]);
   });
 }
 
@@ -114,24 +152,38 @@ async function refreshCopy(
   withPin: readonly string[],
   { nickname, certificate, trust }: InternalCopy,
 ): Promise<void> {
-  const flags = async () => {
-    const { stdout } = await host.run('certutil', ['-L', ...database]);
-    return parseTrust(stdout).get(nickname);
-  };
-  const before = await flags();
+  const before = await flagsOf(host, database, nickname);
   if (before === undefined && trust === undefined) return;
   if (await isOnly(host, database, nickname, certificate, trust, before)) return;
-  for (let tries = 0; tries < MOST && (await flags()) !== undefined; tries += 1) {
-    await host.run('certutil', ['-D', ...withPin, '-n', nickname]);
-  }
+  await removeCopies(host, database, withPin, nickname);
   const options = ['-n', nickname, '-t', trust ?? ',,', '-a'];
   await host.run('certutil', ['-A', ...withPin, ...options], { input: certificate.toString() });
-  if ((await flags()) !== undefined) return;
+  if ((await flagsOf(host, database, nickname)) !== undefined) return;
   throw failure(
     'internal-copy-missing',
     `The internal token of Dogtag does not hold "${nickname}" after it was put there.`,
     'Look at the NSS database of the instance with "certutil -L -d".',
   );
+}
+
+async function flagsOf(
+  host: Host,
+  database: readonly string[],
+  nickname: string,
+): Promise<string | undefined> {
+  const { stdout } = await host.run('certutil', ['-L', ...database]);
+  return parseTrust(stdout).get(nickname);
+}
+
+async function removeCopies(
+  host: Host,
+  database: readonly string[],
+  withPin: readonly string[],
+  nickname: string,
+): Promise<void> {
+  for (let tries = 0; tries < MOST && (await flagsOf(host, database, nickname)) !== undefined; tries += 1) {
+    await host.run('certutil', ['-D', ...withPin, '-n', nickname]);
+  }
 }
 
 /** Whether it is so already. */

@@ -9,6 +9,7 @@ import {
   Extensions,
   KeyUsage,
   KeyUsageFlags,
+  type Name,
   SubjectKeyIdentifier,
 } from '@peculiar/asn1-x509';
 import { parseProfile } from '../names/template.ts';
@@ -25,9 +26,11 @@ import { templateExtension } from './profile.ts';
 
 /** What is asked for. */
 export interface RequestWish {
-  /** RFC 4514. */
-  subject: string;
+  /** RFC 4514; or a name as a certificate has it, whose encoding is kept. */
+  subject: string | Name;
   key: KeyObject;
+  /** Of the key, where that is not the one of RFC 5280's first method. */
+  keyIdentifier?: Buffer | undefined;
   /** Microsoft's template, in the form of {@link parseProfile}; none for other authorities. */
   profile?: string | undefined;
 }
@@ -42,7 +45,7 @@ const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
  */
 export async function certificateRequest(wish: RequestWish, signer: Signer): Promise<Buffer> {
   const info = new CertificationRequestInfo({
-    subject: nameOf(wish.subject),
+    subject: typeof wish.subject === 'string' ? nameOf(wish.subject) : wish.subject,
     subjectPKInfo: spkiOf(wish.key),
     attributes: new Attributes([
       new Attribute({
@@ -61,7 +64,7 @@ export async function certificateRequest(wish: RequestWish, signer: Signer): Pro
 }
 
 /** What Dogtag asks for in such a request (10.10.2), and the key identifier, so that nobody derives it in another way. */
-function extensionsOf({ key, profile }: RequestWish) {
+function extensionsOf({ key, profile, keyIdentifier: kept }: RequestWish) {
   const usage =
     KeyUsageFlags.digitalSignature |
     KeyUsageFlags.nonRepudiation |
@@ -70,7 +73,7 @@ function extensionsOf({ key, profile }: RequestWish) {
   return [
     extension('basicConstraints', true, new BasicConstraints({ cA: true })),
     extension('keyUsage', true, new KeyUsage(usage)),
-    extension('subjectKeyIdentifier', false, new SubjectKeyIdentifier(keyIdentifier(spkiOf(key)))),
+    extension('subjectKeyIdentifier', false, new SubjectKeyIdentifier(kept ?? keyIdentifier(spkiOf(key)))),
     ...(profile === undefined ? [] : [templateExtension(parseProfile(profile))]),
   ];
 }

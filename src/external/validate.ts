@@ -4,6 +4,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { type CapstanError, refusal } from '../errors.ts';
 import { type Way, wayFrom } from './chain.ts';
 import { CRL_SIGN, isSelfIssued, type Judged, judged, KEY_CERT_SIGN } from './facts.ts';
+import { flawsOfSuccessor } from './successor.ts';
 
 /** What the CA needs a certificate for. */
 export interface CertificateWish {
@@ -11,6 +12,8 @@ export interface CertificateWish {
   subject: string;
   /** The key on the token. */
   key: KeyObject;
+  /** The certificate that the CA has, where it is to follow that one. */
+  current?: X509Certificate;
 }
 
 /** A CA certificate and all above it. */
@@ -68,7 +71,7 @@ export function judgeCertificates(
       return [];
     }
   });
-  const own = pool.filter(({ certificate }) => hasKey(certificate, wish.key));
+  const own = ownIn(pool, wish);
   const [found, ...others] = own;
   if (!found || others.length > 0) return { flaws: [...unreadable, notFound(pool, own, wish)] };
   const way = wayFrom(found, pool);
@@ -84,6 +87,13 @@ export function judgeCertificates(
   const unused = pool.filter((one) => !needed.includes(one)).map(({ certificate }) => certificate);
   const above = way.above.map(({ certificate }) => certificate);
   return { chain: { certificate: found.certificate, above, unused }, flaws: [] };
+}
+
+/** Those for the key; the one that the CA has does not count beside another one. */
+function ownIn(pool: readonly Judged[], { key, current }: CertificateWish): Judged[] {
+  const own = pool.filter(({ certificate }) => hasKey(certificate, key));
+  const others = own.filter(({ certificate }) => !current || !certificate.raw.equals(current.raw));
+  return others.length > 0 ? others : own;
 }
 
 function hasKey({ publicKey }: X509Certificate, key: KeyObject): boolean {
@@ -119,8 +129,8 @@ function notFound(pool: readonly Judged[], own: readonly Judged[], { subject }: 
       );
 }
 
-function flawsOfCa(found: Judged, { subject }: CertificateWish): CapstanError[] {
-  const flaws: CapstanError[] = [];
+function flawsOfCa(found: Judged, { subject, current }: CertificateWish): CapstanError[] {
+  const flaws = current ? flawsOfSuccessor(found.certificate, current) : [];
   const flaw = (code: string, what: string) =>
     flaws.push(refusal(code, `The certificate of the CA ${what}.`, ASK));
   if (found.subject !== subject)

@@ -11,11 +11,14 @@ import type { RequestFacts } from './external.ts';
 /** The largest file with certificates that is read, in bytes. */
 const LONGEST_FILE = 1024 * 1024;
 
+/** What the certificates are to be for: the key and the name, and what the CA has, where it has one. */
+export type ChainWish = Pick<RequestFacts, 'subject' | 'publicKey'> & { current?: X509Certificate };
+
 /**
  * Reads and judges the certificates that were given.
  * @throws CapstanError every flaw of `judgeCertificates`, `external-file-unreadable`; a PreflightError where there are several
  */
-export async function chainIn(files: readonly string[], request: RequestFacts): Promise<CaChain> {
+export async function chainIn(files: readonly string[], request: ChainWish): Promise<CaChain> {
   const flaws: CapstanError[] = [];
   const given: X509Certificate[] = [];
   for (const file of files) {
@@ -27,8 +30,9 @@ export async function chainIn(files: readonly string[], request: RequestFacts): 
   }
   // What is in a file that cannot be read may be what the others lack.
   if (flaws.length > 0) throw new PreflightError(flaws);
-  const key = createPublicKey(request.publicKey);
-  const verdict = judgeCertificates(distinct(given), { subject: request.subject, key });
+  const { subject, publicKey, current } = request;
+  const wish = { subject, key: createPublicKey(publicKey), ...(current && { current }) };
+  const verdict = judgeCertificates(distinct(given), wish);
   if (verdict.chain) return verdict.chain;
   throw new PreflightError(verdict.flaws);
 }
@@ -56,7 +60,7 @@ async function readCertificates(path: string): Promise<X509Certificate[]> {
 }
 
 /** That the certificates that were given make a CA of the key on the token. */
-export function certificateCheck(files: readonly string[], request: RequestFacts): Check {
+export function certificateCheck(files: readonly string[], request: ChainWish): Check {
   return {
     id: 'external-certificate',
     title: 'The certificates make a CA of the key on the token',

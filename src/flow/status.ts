@@ -12,11 +12,13 @@ import { checkProfiles, checkSignature, checkStatus } from '../dogtag/health.ts'
 import { failure, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isActive, isEnabled } from '../host/services.ts';
+import { endsEarly, externalLifetimes } from '../names/external-chain.ts';
 import { isUnfinished, type JournalFile, storyOf } from '../plan/journal.ts';
 import { connectorComplaint, connectorProblems } from './connectors.ts';
 import { REQUEST_FILE, type RequestFacts, requestOf, waitingSteps } from './external.ts';
 import { checkRecovery } from './key-recovery.ts';
-import { type Placed, placedCertificates } from './renewal/record.ts';
+import { acceptedChain } from './renewal/accepted.ts';
+import { isInPlace, type Placed, placedCertificates } from './renewal/record.ts';
 import { isBeingRepaired } from './repair/journal.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
@@ -54,6 +56,11 @@ export interface Status {
 
 /** Days before its expiry from which on a certificate counts as unwell: certmonger renews 28 days before. */
 const EXPIRY_DAYS = 21;
+/** What the finding of a CA is called that another authority has signed. */
+const ABOVE_NAME = 'external CA';
+/** What a CA needs that another authority has signed; nothing renews it by itself. */
+const RENEW_CA =
+  'Make a request for another certificate of the CA with "capstan ca-renew --external-ca", or have the CA sign itself with "capstan ca-renew --self-signed".';
 
 /**
  * Looks at everything that makes the server on this host, and changes nothing.
@@ -124,7 +131,8 @@ function nextSteps(journal: JournalFile, findings: readonly Finding[]): string[]
   return [
     ...(isUnwell('token') ? ['Bring the HSM back, or the way to it.'] : []),
     ...(isUnwell('service', 'ca', 'kra', 'directory') ? [restart] : []),
-    ...(isUnwell('certificate')
+    ...(findings.some((one) => !one.well && one.name === ABOVE_NAME) ? [RENEW_CA] : []),
+    ...(findings.some((one) => !one.well && one.area === 'certificate' && one.name !== ABOVE_NAME)
       ? ['"capstan renew" renews what is due, and puts in place what certmonger has renewed.']
       : []),
   ];
@@ -263,7 +271,8 @@ async function certificates(host: Host, site: Site, hasKra: boolean): Promise<Fi
     return [{ area: 'certificate', name: 'certmonger', well: false, detail: sentenceOf(error) }];
   }
   const placed = await placedCertificates();
-  return [...CA_CERTIFICATES, ...(hasKra ? KRA_CERTIFICATES : [])].map((certificate) =>
+  const [accepted] = await acceptedChain();
+  const told = [...CA_CERTIFICATES, ...(hasKra ? KRA_CERTIFICATES : [])].map((certificate) =>
     certificateFinding(
       site,
       certificate,
@@ -271,6 +280,28 @@ async function certificates(host: Host, site: Site, hasKra: boolean): Promise<Fi
       placed[certificate.id],
     ),
   );
+  return [...told, ...(await externalAuthority(accepted !== undefined))];
+}
+
+/** How long the certificates last that another authority makes; nothing where the CA signs itself. */
+async function externalAuthority(isOnItsWay: boolean): Promise<Finding[]> {
+  if (isOnItsWay) {
+    const detail = 'a new certificate of the CA was accepted, and is not in place';
+    return [{ area: 'certificate', name: 'new CA certificate', well: false, detail }];
+  }
+  const base = { area: 'certificate', name: ABOVE_NAME } as const;
+  const chain = await readFile(CA_FILE, 'utf8').catch(() => '');
+  const lasting = externalLifetimes(chain);
+  const ending = lasting.find((one) => endsEarly(one));
+  if (lasting.length === 0) return [];
+  if (!ending) return [{ ...base, well: true, detail: `signed by ${lasting[0]?.issuer}` }];
+  return [
+    {
+      ...base,
+      well: false,
+      detail: `the certificate of ${ending.subject} ends on ${ending.to.toISOString().slice(0, 10)}, and only ${ending.issuer} can renew it`,
+    },
+  ];
 }
 
 function certificateFinding(
@@ -289,7 +320,7 @@ function certificateFinding(
       ? []
       : [`tracked on the token ${request.keyToken ?? 'internal'}`]),
     ...(daysLeft(request.expires) < EXPIRY_DAYS ? [`expires in ${daysLeft(request.expires)} days`] : []),
-    ...(placed && placed.serial !== request.serial ? ['renewed, but not in place everywhere'] : []),
+    ...(placed && !isInPlace(placed, request) ? ['renewed, but not in place everywhere'] : []),
   ];
   return {
     ...base,

@@ -1,4 +1,4 @@
-/** What certutil says of the tokens of a host's Dogtag instance. */
+/** What certutil, and pkcs11-tool, say of the tokens of a host's Dogtag instance. */
 import { sh, VALUES, value } from './support.ts';
 
 const ALIAS = '/etc/pki/pki-tomcat/alias';
@@ -34,4 +34,13 @@ export async function keys(host: string, token: NssToken): Promise<string[]> {
   return [...listed.matchAll(/^<\s*\d+>\s+rsa\s+[0-9a-f]+\s+(?:[^:\n]*:)?(.*)$/gm)]
     .map(([, name = '']) => name)
     .toSorted();
+}
+
+/** The ids of the private keys on the token of the rehearsal, by pkcs11-tool, one a line. */
+export async function keyIds(host: string): Promise<string> {
+  const token = `--module ${await value('library-path')} --token-label '${await value('token-name')}'`;
+  return sh(
+    host,
+    `pkcs11-tool ${token} --login --pin "$(cat ${VALUES}/token-password)" -O --type privkey 2>/dev/null | grep ' ID:' | sort`,
+  );
 }

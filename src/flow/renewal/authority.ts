@@ -3,14 +3,17 @@ import { X509Certificate } from 'node:crypto';
 import { trustCaInDirectory } from '../../directory/certificate.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { instanceUnit } from '../../directory/instance.ts';
-import { publishCaCertificate } from '../../directory/tree.ts';
+import { publishCaCertificate, publishedCaCertificates } from '../../directory/tree.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { writtenByDogtag } from '../../dogtag/own-agent.ts';
+import { failure } from '../../errors.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { restart } from '../../host/services.ts';
 import { pemCertificates } from '../../names/pem.ts';
 import { CA_FILE, caCertificate, directoryOf, type Site } from '../site.ts';
+import { chainOf } from '../steps/record.ts';
+import { acceptedChain } from './accepted.ts';
 
 /** Where Dogtag keeps its CAs, the host's own among them (`authorityRecord` of 10.10.2). */
 const AUTHORITIES_DN = `ou=authorities,ou=ca,${CA_SUFFIX}`;
@@ -36,6 +39,28 @@ export async function refreshAuthority(
     if (!entry || entry.values(SERIAL).length === 0) continue;
     await directory.replace(entry.dn, { [SERIAL]: [BigInt(`0x${serialNumber}`).toString()] });
   }
+}
+
+/**
+ * A renewed certificate of the CA and those above it, PEM: as they were given on this host, as the server that renews for all
+ * published them, or as they were before.
+ * @throws CapstanError `renewal-chain-missing`; `directory-unreachable`, `command-failed`
+ */
+export async function chainHere(host: Host, site: Site, authority: X509Certificate): Promise<string> {
+  const { suffix, ...instance } = directoryOf(site);
+  const published = await withLocalDirectory(host, instance, (directory) =>
+    publishedCaCertificates(directory, suffix),
+  );
+  const before = pemCertificates(await caCertificate(host)).slice(1);
+  const above = [...(await acceptedChain()), ...before.map((one) => new X509Certificate(one))];
+  const chain = chainOf(authority.toString(), [...above.map(({ raw }) => raw), ...published]);
+  const last = new X509Certificate(pemCertificates(chain).at(-1) ?? '');
+  if (last.subject === last.issuer) return chain;
+  throw failure(
+    'renewal-chain-missing',
+    `The new certificate of the CA was issued below ${last.issuer.replaceAll('\n', ',')}, whose certificate the directory does not publish here.`,
+    'See whether replication works: capstan topology list. It is tried again within the hour.',
+  );
 }
 
 /**

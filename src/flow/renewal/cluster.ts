@@ -52,7 +52,7 @@ export async function standingOf(
     const published = bytes && new X509Certificate(bytes);
     return {
       ...dutyOf(site.hostname, certificate, servers),
-      published: published && isNewer(published, current) ? published : undefined,
+      published: published && follows(published, current) ? published : undefined,
       held: published?.raw.equals(current.raw) ?? false,
     };
   });
@@ -97,8 +97,16 @@ export function fromElsewhere({ issuer, validToDate }: X509Certificate): Capstan
   return refusal(
     'renewal-external',
     `The certificate of the CA was issued by ${issuer.replaceAll('\n', ',')}, which alone can renew it; it is good until ${validToDate.toISOString().slice(0, 10)}.`,
-    'docs/external-ca.md tells how.',
+    'Make a request for another one with "capstan ca-renew --external-ca"; docs/external-ca.md tells more.',
   );
+}
+
+/**
+ * Whether what was published takes the place of a certificate. For that of the CA a person may have chosen one that was made
+ * earlier: by the authority whose own certificate had it before, for instance.
+ */
+function follows(published: X509Certificate, current: X509Certificate): boolean {
+  return current.ca ? isRenewalOf(published, current) : isNewer(published, current);
 }
 
 /** Whether a certificate is a later one for the same name and key. */

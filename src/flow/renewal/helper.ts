@@ -6,13 +6,13 @@ import { readFile } from 'node:fs/promises';
 import { CapstanError, failure, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { version } from '../../version.ts';
-import { ANSWERS, type HelperAnswer, type HelperEnvironment, REQUIRED, requestOf } from './protocol.ts';
+import { ANSWERS, type HelperAnswer, type HelperEnvironment, requestOf } from './protocol.ts';
 
 /** What certmonger calls the root certificate; its own choice of a name that nobody else uses. */
 const ROOT_NAME = 'Capstan CA';
 const CA_FILE = '/etc/capstan/ca.crt';
 
-/** Answers certmonger; never throws. */
+/** Answers certmonger, but for what `bin/capstan` answers without Node; never throws. */
 export async function answerCertmonger(
   openHost: () => Promise<Host>,
   environment: HelperEnvironment,
@@ -24,14 +24,8 @@ export async function answerCertmonger(
       return renewal(openHost, environment);
     case 'IDENTIFY':
       return { code: ANSWERS.issued, output: `Capstan ${version()}` };
-    case 'GET-NEW-REQUEST-REQUIREMENTS':
-    case 'GET-RENEW-REQUEST-REQUIREMENTS':
-      return { code: ANSWERS.issued, output: REQUIRED.join('\n') };
     case 'GET-SUPPORTED-TEMPLATES':
       return { code: ANSWERS.issued, output: await profiles() };
-    case 'GET-DEFAULT-TEMPLATE':
-      // Which one it is depends on the certificate.
-      return { code: ANSWERS.issued, output: '' };
     case 'FETCH-ROOTS':
       return roots();
     default:

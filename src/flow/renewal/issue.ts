@@ -10,12 +10,14 @@ import { type CaAccount, caSession } from '../../dogtag/rest.ts';
 import { failure, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
+import { acceptedFor } from './accepted.ts';
 import { fromElsewhere, isFromElsewhere, standingOf, systemCertificates } from './cluster.ts';
 import { ANSWERS, askLater, type HelperAnswer, type RenewalRequest } from './protocol.ts';
 import { RENEWAL_SERVICE } from './units.ts';
 
 /**
- * Renews a certificate: on the server that renews what all share, and for what is a host's own, the CA issues a new one.
+ * Renews a certificate: on the server that renews what all share, and for what is a host's own, the CA issues a new one,
+ * unless one of the CA itself was accepted that is on its way into its place.
  * Elsewhere it is the one that that server published. Where the token is that server's, the certificate is on it already
  * when it is published: certmonger is told to wait, and is then made to read it, so that nobody writes it twice.
  * @throws CapstanError `renewal-unknown`, `renewal-external`, `not-installed`, those of {@link standingOf}, of the CA's session, and
@@ -26,6 +28,11 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
   const certificate = await trackedAs(host, request.current);
   const standing = await standingOf(host, site, certificate, request.current);
   if (standing.renewsHere) {
+    const accepted = await acceptedFor(request.current);
+    if (accepted) {
+      await requireSameKey(host, request.request, request.current);
+      return { code: ANSWERS.issued, output: accepted.toString().trim() };
+    }
     if (isFromElsewhere(request.current)) throw fromElsewhere(request.current);
     const profile = request.profile ?? certificate.profile;
     const issued = await issueRenewal(host, site, { ...request, profile });
@@ -40,8 +47,9 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
 /** Which system certificate it is: certmonger does not say, but its request has the same certificate. */
 async function trackedAs(host: Host, current: X509Certificate): Promise<SystemCertificate> {
   const requests = await withCertmonger(host, trackingRequests);
+  // Another authority than this CA may give its certificates the same numbers.
   const ids = requests
-    .filter(({ serial }) => serial !== '' && BigInt(`0x${serial}`) === BigInt(`0x${current.serialNumber}`))
+    .filter(({ certificate }) => certificate && new X509Certificate(certificate).raw.equals(current.raw))
     .map(({ id }) => id);
   const found = systemCertificates().find(({ id }) => ids.includes(id));
   if (found) return found;
@@ -79,7 +87,7 @@ export async function issueRenewal(
   ]);
   const session = caSession(host, { hostname, caCertificate, restPath, shows, ...who });
   try {
-    const issued = new X509Certificate(await enroll(session, profile, request));
+    const issued = new X509Certificate(await enroll(session, profile, request, current.ca));
     requireRenewal(issued, current, new X509Certificate(caCertificate));
     return issued;
   } finally {
@@ -108,6 +116,7 @@ export function requireRenewal(issued: X509Certificate, current: X509Certificate
     ...(issued.subject === current.subject ? [] : [`its subject is ${issued.subject.replaceAll('\n', ',')}`]),
     ...(issued.verify(ca.publicKey) ? [] : ["it does not verify with the CA's certificate"]),
     ...(issued.ca === current.ca ? [] : [`it is ${issued.ca ? '' : 'not '}a CA's certificate`]),
+    ...(current.ca && issued.validTo === current.validTo ? ['it ends when the old one does'] : []),
     ...(issued.validToDate > current.validFromDate ? [] : ['it ends before the old one began']),
   ];
   if (flaws.length === 0) return;

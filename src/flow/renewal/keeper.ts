@@ -17,6 +17,7 @@ import { INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
 import { tokenCertificate } from '../../dogtag/nssdb.ts';
 import type { Host } from '../../host/host.ts';
 import { pause } from '../../host/wait.ts';
+import { pemCertificates } from '../../names/pem.ts';
 import { isUnfinished } from '../../plan/journal.ts';
 import type { Listener } from '../../plan/step.ts';
 import { isBeingRepaired } from '../repair/journal.ts';
@@ -24,6 +25,7 @@ import { installedServer, type Report, type Site, tellingJournal } from '../site
 import { CA_NICKNAME, trackOne } from '../steps/tracking.ts';
 import { tokenAnswers } from '../token-look.ts';
 import { stepper } from '../token-move.ts';
+import { acceptedFor } from './accepted.ts';
 import { standingOf, systemCertificates } from './cluster.ts';
 import { endsSoon, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
@@ -73,7 +75,8 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
     for (const certificate of systemCertificates()) {
       const request = requests.find(({ id }) => id === certificate.id);
       if (!request?.certificate) continue;
-      if (await mayGoOn(host, site, request)) await askAgain(host, request);
+      if ((await isAccepted(host, site, certificate, request)) || (await mayGoOn(host, site, request)))
+        await askAgain(host, request);
       const taken = await takeOver(host, site, certificate, request, line);
       if (taken) done.push(`took over "${certificate.nickname}" from ${taken}`);
     }
@@ -115,6 +118,18 @@ const GIVEN_UP = /^(?:CA_UNREACHABLE|NEED_GUIDANCE|NEED_\w+_(?:TOKEN|PIN))$/;
 async function mayGoOn(host: Host, { token }: Site, { status }: TrackingRequest): Promise<boolean> {
   if (!GIVEN_UP.test(status)) return false;
   return !status.endsWith('_PIN') || !(await tokenAnswers(host, token)).pinCountLow;
+}
+
+/** Whether a certificate of the CA was accepted here that certmonger has not taken yet: the run was killed that was at it. */
+async function isAccepted(
+  host: Host,
+  site: Site,
+  certificate: SystemCertificate,
+  request: TrackingRequest,
+): Promise<boolean> {
+  const current = new X509Certificate(request.certificate);
+  if (!isAtRest(request) || !(await acceptedFor(current))) return false;
+  return (await standingOf(host, site, certificate, current)).renewsHere;
 }
 
 /** certmonger itself would wait for hours for its CA, and for the others until somebody asks it to go on. */
@@ -181,11 +196,19 @@ async function read(
       await resubmit(certmonger, request);
       return untilAtRest(host, certmonger, request.path);
     }
-    const onToken = await tokenCertificate(host, INSTANCE, site.token.label, certificate.nickname);
-    if (!offered.raw.equals(new X509Certificate(onToken).raw)) return undefined;
+    // certutil lists what the internal token has of the same subject as well, the longest-lived first (NSS 3.61).
+    const listed = await tokenCertificate(host, INSTANCE, site.token.label, certificate.nickname);
+    const found = pemCertificates(listed).map((one) => new X509Certificate(one));
+    if (!found.some(({ raw }) => raw.equals(offered.raw))) return undefined;
     await untrack(certmonger, request);
     return trackingRequest(certmonger, await trackOne(host, certmonger, site, certificate));
   });
+}
+
+/** Whether certmonger has another certificate in a request than it had, both PEM. */
+export function hasChanged(after: Pick<TrackingRequest, 'certificate'>, before: string): boolean {
+  if (after.certificate === '') return false;
+  return before === '' || !new X509Certificate(after.certificate).raw.equals(new X509Certificate(before).raw);
 }
 
 /** Whether two serial numbers are the same, hexadecimal both, whatever their leading zeros and letter case. */

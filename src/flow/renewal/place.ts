@@ -4,14 +4,15 @@ import { withLocalDirectory } from '../../directory/client.ts';
 import { publishRenewal } from '../../directory/renewals.ts';
 import { INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
 import { stopInstance } from '../../dogtag/destroy.ts';
-import { refreshConfigurations, refreshInternalToken } from '../../dogtag/renewed.ts';
+import { refreshAbove, refreshConfigurations, refreshInternalToken } from '../../dogtag/renewed.ts';
 import { isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { requireHsm, restoreCa } from '../recovery.ts';
 import { directoryOf, installedServer, type Site } from '../site.ts';
-import { refreshAuthority, refreshCaTrust } from './authority.ts';
+import { forgetAccepted } from './accepted.ts';
+import { chainHere, refreshAuthority, refreshCaTrust } from './authority.ts';
 import { standingOf } from './cluster.ts';
-import { placedCertificates, recordPlaced } from './record.ts';
+import { type Held, isInPlace, placedAs, placedCertificates, recordPlaced } from './record.ts';
 import { settleToken } from './token.ts';
 import { refreshUsers } from './users.ts';
 
@@ -56,14 +57,32 @@ export async function placeCertificates(
     throw isInterruption(error) ? error : (failed ?? error);
   }
   if (failed) throw failed;
+  await nowInPlace(host, site, renewed);
+}
+
+/**
+ * Publishes and records what is in place on this host.
+ * @throws CapstanError `directory-unreachable`, `directory-refused`
+ */
+export async function nowInPlace(host: Host, site: Site, renewed: readonly Renewed[]): Promise<void> {
   await announce(host, site, renewed);
   const now = new Date().toISOString();
   await recordPlaced(
-    Object.fromEntries(renewed.map(({ certificate, serial }) => [certificate.id, { serial, renewed: now }])),
+    Object.fromEntries(
+      renewed.map(({ certificate: { id }, serial, renewed: issued }) => [
+        id,
+        { ...placedAs({ serial, certificate: String(issued) }), renewed: now },
+      ]),
+    ),
   );
+  await forgetAccepted(renewed.map((one) => one.renewed));
 }
 
-async function refreshCopies(
+/**
+ * Puts renewed certificates into the places of the old ones, while Dogtag is stopped.
+ * @throws CapstanError `dogtag-running`, and what its parts throw
+ */
+export async function refreshCopies(
   host: Host,
   site: Site,
   renewed: readonly Renewed[],
@@ -76,12 +95,15 @@ async function refreshCopies(
     ...{ nickname, certificate, trust },
   }));
   await refreshInternalToken(host, INSTANCE, copies);
+  const authority = certificates.find(({ ca }) => ca);
+  // What is above it follows it: in these, the trust of the directory and of clients is read there.
+  if (authority) await refreshAbove(host, INSTANCE, await chainHere(host, site, authority));
   await refreshConfigurations(host, INSTANCE, certificates);
   await withLocalDirectory(host, directoryOf(site), async (directory) => {
     await refreshUsers(directory, certificates);
     await refreshAuthority(directory, certificates);
   });
-  if (certificates.some(({ ca }) => ca)) await refreshCaTrust(host, site, line);
+  if (authority) await refreshCaTrust(host, site, line);
 }
 
 /** Publishes what this host renewed for all, now that it is in place, on the token among others. */
@@ -97,26 +119,19 @@ async function announce(host: Host, site: Site, renewed: readonly Renewed[]): Pr
   }
 }
 
-/** What certmonger says of a request, as far as a placement needs it. */
-export interface Held {
-  id: string;
-  serial: string;
-  certificate: string;
-}
-
 /**
  * The certificates that certmonger has and that are not in place yet. What was never recorded came with the installation.
  * @param held the tracking requests
  */
 export async function notInPlace(
   certificates: readonly SystemCertificate[],
-  held: readonly Held[],
+  held: readonly (Held & { id: string })[],
 ): Promise<Renewed[]> {
   const placed = await placedCertificates();
   return certificates.flatMap((certificate) => {
     const request = held.find(({ id }) => id === certificate.id);
     const known = placed[certificate.id];
-    if (!request?.certificate || known === undefined || known.serial === request.serial) return [];
+    if (!request?.certificate || known === undefined || isInPlace(known, request)) return [];
     return [{ certificate, serial: request.serial, renewed: new X509Certificate(request.certificate) }];
   });
 }

@@ -23,8 +23,9 @@ export const ANSWERS = {
 /** The environment that certmonger gives its helper. */
 export type HelperEnvironment = Readonly<Record<string, string | undefined>>;
 
-/** The variables without which Capstan renews nothing. */
-export const REQUIRED = ['CERTMONGER_CSR', 'CERTMONGER_CERTIFICATE'];
+/** The variables without which Capstan renews nothing; `bin/capstan` tells certmonger so. */
+const REQUIRED = ['CERTMONGER_CSR', 'CERTMONGER_CERTIFICATE'];
+
 /** What certmonger wants renewed. */
 export interface RenewalRequest {
   /** PKCS#10, PEM. */

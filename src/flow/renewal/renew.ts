@@ -20,7 +20,7 @@ import { refuseDuringRepair } from '../repair/journal.ts';
 import { type InstalledServer, installedServer, type Report, type Site, tellingJournal } from '../site.ts';
 import { stepper } from '../token-move.ts';
 import { fromElsewhere, isFromElsewhere, type Standing, standingOf, systemCertificates } from './cluster.ts';
-import { keepRenewals, sameSerial, takeOver, trackMissing } from './keeper.ts';
+import { hasChanged, keepRenewals, takeOver, trackMissing } from './keeper.ts';
 import { DUE_DAYS, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
 
@@ -114,32 +114,40 @@ function wantedCertificates(nickname: string | undefined, hasKra: boolean): read
   );
 }
 
+/** What has to work before anything is renewed. */
 function looks(host: Host, site: Site): Check[] {
-  return [
-    {
-      id: 'ca',
-      title: 'The directory and the CA work',
-      async run() {
-        const { directory, ca } = await serverProblems(host, site, { directory: true, ca: true });
-        const problem = directory ?? ca;
-        if (!problem) return 'the CA made a signature';
-        throw refusal(
-          'ca-unwell',
-          `Nothing can be renewed: ${problem.message}`,
-          'Bring the server back with "capstan restart".',
-          problem,
-        );
-      },
+  return [caCheck(host, site), tokenCheck(host, site)];
+}
+
+/** That the directory and the CA work. @param caMayRest whether the CA need not work, because its certificate has expired for instance */
+export function caCheck(host: Host, site: Site, caMayRest = false): Check {
+  return {
+    id: 'ca',
+    title: caMayRest ? 'The directory works' : 'The directory and the CA work',
+    async run() {
+      const { directory, ca } = await serverProblems(host, site, { directory: true, ca: !caMayRest });
+      const problem = directory ?? ca;
+      if (!problem) return caMayRest ? 'yes' : 'the CA made a signature';
+      throw refusal(
+        'ca-unwell',
+        `Nothing can be renewed: ${problem.message}`,
+        'Bring the server back with "capstan restart".',
+        problem,
+      );
     },
-    {
-      id: 'token',
-      title: `The token ${site.token.label} lets Dogtag in`,
-      async run() {
-        await requireHsm(host, site, () => {});
-        return 'yes';
-      },
+  };
+}
+
+/** That the token lets Dogtag in. */
+export function tokenCheck(host: Host, site: Site): Check {
+  return {
+    id: 'token',
+    title: `The token ${site.token.label} lets Dogtag in`,
+    async run() {
+      await requireHsm(host, site, () => {});
+      return 'yes';
     },
-  ];
+  };
 }
 
 /** What of the wanted certificates is renewed, or taken over. */
@@ -193,7 +201,8 @@ function nothingToDo({ nickname }: SystemCertificate, { expires }: TrackingReque
   );
 }
 
-function notTracked({ nickname }: SystemCertificate) {
+/** certmonger does not watch a system certificate. */
+export function notTracked({ nickname }: SystemCertificate) {
   return failure(
     'tracking-missing',
     `certmonger does not watch "${nickname}".`,
@@ -228,7 +237,7 @@ export async function renewOne(
     return untilAtRest(host, certmonger, request.path);
   });
   // certmonger goes back to watching the old certificate after some errors of the CA, and says so in ca-error alone.
-  if (after.status !== MONITORING || after.caError || sameSerial(after.serial, request.serial)) {
+  if (after.status !== MONITORING || after.caError || !hasChanged(after, request.certificate)) {
     throw failure(
       'renewal-failed',
       `certmonger did not renew "${certificate.nickname}": ${after.caError ?? `it is ${after.status}`}`,

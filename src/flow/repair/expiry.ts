@@ -4,7 +4,7 @@ import { CA_SIGNING_NICKNAME, INSTANCE, type SystemCertificate } from '../../dog
 import { certificatePem, tokenCertificate } from '../../dogtag/nssdb.ts';
 import { refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
-import { systemCertificates } from '../renewal/cluster.ts';
+import { isFromElsewhere, systemCertificates } from '../renewal/cluster.ts';
 import { ownCertificates } from '../renewal/own.ts';
 import type { Site } from '../site.ts';
 
@@ -50,7 +50,7 @@ export function requireExpired(certificates: readonly Named[], now = new Date())
     .toSorted((a, b) => a.certificate.validToDate.getTime() - b.certificate.validToDate.getTime());
   refuseOddClock(certificates, now);
   const authority = expired.find(({ name }) => name === `"${CA_SIGNING_NICKNAME}"`);
-  if (authority) throw authorityExpired(authority.certificate);
+  if (authority && isFromElsewhere(authority.certificate)) throw authorityExpired(authority.certificate);
   if (expired.length > 0) return expired;
   throw refusal(
     'nothing-expired',
@@ -70,13 +70,10 @@ function refuseOddClock(certificates: readonly Named[], now: Date): void {
 }
 
 function authorityExpired(certificate: X509Certificate) {
-  const isRoot = certificate.issuer === certificate.subject;
   return refusal(
     'ca-expired',
-    `The certificate of the CA itself expired on ${day(certificate)}; nothing that it signs would be accepted.`,
-    isRoot
-      ? 'Its key is on the token still, but this release renews only a CA that is valid. Set the clock back for the time of "capstan renew" on a copy of this server, and ask for help.'
-      : `Have ${certificate.issuer.replaceAll('\n', ',')} certify its key anew first.`,
+    `The certificate of the CA itself expired on ${day(certificate)}; ${certificate.issuer.replaceAll('\n', ',')} issued it, and alone can renew it.`,
+    'Make a request for another one with "capstan ca-renew --external-ca", go on with "capstan ca-renew --external-cert-file", and then repair the rest.',
   );
 }
 

@@ -7,6 +7,7 @@ import { runChecks, runSteps, undoSteps } from '../../plan/run.ts';
 import type { Check, Listener } from '../../plan/step.ts';
 import { version } from '../../version.ts';
 import { requireHsm, serverProblems, wakeDirectory } from '../recovery.ts';
+import { DRY_RUN } from '../renewal/ca.ts';
 import { requireServer } from '../renewal/renew.ts';
 import type { InstalledServer, Report } from '../site.ts';
 import { certificatesHere, day, requireExpired } from './expiry.ts';
@@ -128,12 +129,6 @@ function kept(error: unknown): unknown {
     'What was renewed stays. "capstan repair" goes on; "capstan repair --undo" takes the temporary settings of Dogtag back.';
   return new CapstanError({ code, message, exit, next: [next, more].filter(Boolean).join(' '), cause });
 }
-
-const DRY_RUN: Report = {
-  title: 'All checks passed; nothing was changed.',
-  facts: [],
-  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
-};
 
 function report(hostname: string): Report {
   return {

@@ -12,9 +12,12 @@ import type { Host } from '../../host/host.ts';
 import { pause, within } from '../../host/wait.ts';
 import type { Step } from '../../plan/step.ts';
 import { peersOf } from '../peers.ts';
+import { CA_CERTIFICATE } from '../renewal/ca.ts';
 import { dutyOf, standingOf, systemCertificates } from '../renewal/cluster.ts';
+import { sameSerial } from '../renewal/keeper.ts';
 import { type Candidate, isDue, renewOne } from '../renewal/renew.ts';
-import { caCertificate, directoryOf, dogtagOf, type Site } from '../site.ts';
+import { directoryOf, dogtagOf, type Site } from '../site.ts';
+import { trustedCa } from './authority.ts';
 
 /** Milliseconds between two looks whether what another server published has arrived. */
 const BETWEEN_LOOKS = 1000;
@@ -52,7 +55,7 @@ export async function requireTurn(host: Host, site: Site, hasKra: boolean): Prom
 }
 
 async function requireRepaired(host: Host, site: Site, hostname: string): Promise<void> {
-  const [{ restPath }, certificate] = await Promise.all([dogtagOf(), caCertificate(host)]);
+  const [{ restPath }, certificate] = await Promise.all([dogtagOf(), trustedCa(host, site)]);
   const session = caSession(host, { hostname, caCertificate: certificate, restPath });
   try {
     await session.get('/authorities/host-authority');
@@ -69,27 +72,36 @@ async function requireRepaired(host: Host, site: Site, hostname: string): Promis
   }
 }
 
-/** Renews what is on the token through certmonger, or takes over what another server renewed. */
-export function sharedCertificates(host: Host, site: Site, hasKra: boolean): Step {
+/**
+ * Renews what is on the token through certmonger, or takes over what another server renewed.
+ * @param bridge the serial number of a certificate of the CA that is replaced, too: the token signed it, and not the CA
+ */
+export function sharedCertificates(
+  host: Host,
+  site: Site,
+  hasKra: boolean,
+  bridge: () => string | undefined,
+): Step {
+  const due = () => candidates(host, site, hasKra, bridge());
   return {
     id: 'shared',
     title: 'Renew the certificates on the token, or take them over from the server that renews for all',
-    done: async () => (await candidates(host, site, hasKra)).length === 0,
+    done: async () => (await due()).length === 0,
     async apply({ line }) {
-      let due = await candidates(host, site, hasKra);
+      let left = await due();
       const isAway = ({ standing }: Candidate) => !standing.renewsHere && !standing.published;
-      if (due.some(isAway)) {
+      if (left.some(isAway)) {
         await wakeFeeds(host, site, line);
         await within(host, 'replication', 'what another server renewed', async (signal) => {
-          while (due.some(isAway) && !signal.aborted) {
+          while (left.some(isAway) && !signal.aborted) {
             await pause(host, BETWEEN_LOOKS, 'what another server renewed');
-            due = await candidates(host, site, hasKra);
+            left = await due();
           }
         }).catch((error: unknown) => {
-          throw isInterruption(error) ? error : notArrived(due.filter(isAway), error);
+          throw isInterruption(error) ? error : notArrived(left.filter(isAway), error);
         });
       }
-      for (const one of due) {
+      for (const one of left) {
         line(one.certificate.nickname);
         await renewOne(host, site, one, line);
       }
@@ -99,7 +111,7 @@ export function sharedCertificates(host: Host, site: Site, hasKra: boolean): Ste
 }
 
 /** The certificates on the token whose requests have not a valid one. */
-async function candidates(host: Host, site: Site, hasKra: boolean): Promise<Candidate[]> {
+async function candidates(host: Host, site: Site, hasKra: boolean, bridge = ''): Promise<Candidate[]> {
   const requests = await withCertmonger(host, trackingRequests);
   const due: Candidate[] = [];
   for (const certificate of systemCertificates(hasKra).filter(({ token }) => token === 'hsm')) {
@@ -111,7 +123,8 @@ async function candidates(host: Host, site: Site, hasKra: boolean): Promise<Cand
         'Look at "getcert list" and "journalctl -u certmonger".',
       );
     }
-    if (!isDue(request)) continue;
+    const isBridge = certificate.id === CA_CERTIFICATE.id && sameSerial(request.serial, bridge);
+    if (!isDue(request) && !isBridge) continue;
     const standing = await standingOf(host, site, certificate, new X509Certificate(request.certificate));
     due.push({ certificate, request, standing });
   }

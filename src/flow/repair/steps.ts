@@ -19,9 +19,10 @@ import { issueRenewal } from '../renewal/issue.ts';
 import { renewedHere, sameSerial } from '../renewal/keeper.ts';
 import { endsSoon, type OwnCertificate, ownCertificates } from '../renewal/own.ts';
 import { placeCertificates } from '../renewal/place.ts';
-import { recordPlaced } from '../renewal/record.ts';
+import { placedAs, recordPlaced } from '../renewal/record.ts';
 import { directoryOf, type Site } from '../site.ts';
 import { trackOne } from '../steps/tracking.ts';
+import { authorityCertificate, bridgeIn } from './authority.ts';
 import { dogtagRuns, relaxation, settingsBefore, startDogtag } from './dogtag.ts';
 import { requireTurn, sharedCertificates } from './shared.ts';
 import { removeRepairAgent, wayToCa, withRepairAgent } from './way.ts';
@@ -29,8 +30,8 @@ import { removeRepairAgent, wayToCa, withRepairAgent } from './way.ts';
 const CERTMONGER = 'certmonger.service';
 
 /**
- * The steps by which an expired server comes back. The order is that of what needs what: the agent is renewed by the CA that
- * runs in spite of all, the directory and the TLS server by the agent, the rest by certmonger over TLS that verifies.
+ * The steps by which an expired server comes back. The order is that of what needs what: a CA that has expired itself comes
+ * first, the agent is renewed by the CA that runs in spite of all, the directory and the TLS server by the agent, the rest by certmonger over TLS that verifies.
  * @param journal undefined for a plan that is only shown
  */
 export function repairSteps(
@@ -43,11 +44,12 @@ export function repairSteps(
   return [
     servicesRun(host, site),
     relaxation(host, () => requireTurn(host, site, hasKra)),
+    authorityCertificate(host, site),
     dogtagRuns(host, site, hasKra),
     agentCertificate(host, site, agent),
     directoryCertificate(host, directory),
     tlsServer(host, site, hasKra),
-    sharedCertificates(host, site, hasKra),
+    sharedCertificates(host, site, hasKra, () => bridgeIn(journal())),
     placement(host, site, hasKra, journal),
     watched(host, hasKra),
   ];
@@ -145,7 +147,7 @@ async function watchAnew(host: Host, site: Site, certificate: SystemCertificate)
     await trackOne(host, certmonger, site, certificate);
     const found = (await trackingRequests(certmonger)).find(({ id }) => id === certificate.id);
     const renewed = new Date().toISOString();
-    if (found) await recordPlaced({ [certificate.id]: { serial: found.serial, renewed } });
+    if (found) await recordPlaced({ [certificate.id]: { ...placedAs(found), renewed } });
   });
 }
 

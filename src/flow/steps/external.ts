@@ -13,13 +13,13 @@ import { protectionProblems } from '../../hsm/proof.ts';
 import { selectToken } from '../../hsm/token.ts';
 import { readJournal } from '../../plan/journal.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
-import type { Hash } from '../../root/config.ts';
-import { isSignature, pemOf, rsaKey, type Signer } from '../../root/x509.ts';
+import { pemOf, rsaKey } from '../../root/x509.ts';
 import type { Secret } from '../../secret/secret.ts';
 import { CERTIFICATE_STEP, REQUEST_FILE, type RequestFacts, requestOf } from '../external.ts';
 import { chainIn } from '../external-certificates.ts';
 import { directoryOf, REQUEST_STEP, SERVER_JOURNAL, type ServerSecrets, type Site } from '../site.ts';
 import { onToken, purgeToken, withKeysRemembered } from '../token.ts';
+import { tokenSigner } from '../token-signer.ts';
 import type { TokenUndo } from './authority.ts';
 import { DIRECTORY_MANAGER } from './join.ts';
 
@@ -58,7 +58,7 @@ async function writeRequest(host: Host, site: Site, pin: Secret, report: StepRep
   const hash = await signingHash(site.override);
   const { facts, der } = await onToken(host, token, pin, async (module, slot) => {
     const { id, key } = await keyOn(module, slot, token.label);
-    const signer = signerWith(module, slot, { id, key, hash });
+    const signer = tokenSigner(module, slot, { id, key, hash });
     const request = await certificateRequest({ subject, key, profile: external?.profile }, signer);
     const { serial } = selectToken(await module.tokens(), token.label);
     return { facts: { subject, keyId: id, publicKey: pemKey(key), tokenSerial: serial }, der: request };
@@ -87,35 +87,6 @@ async function keyOn(module: Module, slot: number, label: string): Promise<{ id:
     `The token ${label} made a key that is not as it must be: it ${problems.join(', ') || 'is not alone, or its public half is not told'}.`,
     'See the settings and the policy of the HSM.',
   );
-}
-
-/** DER of DigestInfo up to the hash (RFC 8017, 9.2, note 1). */
-const DIGEST_INFOS: Readonly<Record<Hash, string>> = {
-  'SHA-256': '3031300d060960864801650304020105000420',
-  'SHA-384': '3041300d060960864801650304020205000430',
-  'SHA-512': '3051300d060960864801650304020305000440',
-};
-
-/** Signs as NSS does, by CKM_RSA_PKCS with the hash made here; verified at once. */
-function signerWith(
-  module: Module,
-  slot: number,
-  { id, key, hash }: { id: string; key: KeyObject; hash: Hash },
-): Signer {
-  return {
-    hash,
-    async sign(bytes) {
-      const digest = createHash(hash.replace('-', '')).update(bytes).digest();
-      const info = Buffer.concat([Buffer.from(DIGEST_INFOS[hash], 'hex'), digest]);
-      const signature = await module.sign(slot, id, 'RSA_PKCS', info);
-      if (isSignature(hash, key, bytes, signature)) return signature;
-      throw failure(
-        'ca-key-unfit',
-        'The token made a signature that the public key of the CA does not verify.',
-        'Look at the token with the tool of its vendor.',
-      );
-    },
-  };
 }
 
 /** Takes in the certificate of the CA and those above it. Nothing of this host is changed by it but the journal. */

@@ -15,7 +15,8 @@ import { certificatePem, instancePins, nssDatabase, tokenCertificate } from '../
 import { failure } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
-import { forgetPlaced, placedCertificates, recordPlaced } from '../renewal/record.ts';
+import { forgetAccepted, forgetRequest } from '../renewal/accepted.ts';
+import { forgetPlaced, placedAs, placedCertificates, recordPlaced } from '../renewal/record.ts';
 import {
   AFTER_SAVING,
   addRenewalUnits,
@@ -79,6 +80,8 @@ export function tracking(
           if (ids.has(request.id)) await untrack(certmonger, request);
         }
         if (certificates === CA_CERTIFICATES) await removeKnownCa(certmonger, CA_NICKNAME);
+        if (certificates === CA_CERTIFICATES) await forgetAccepted();
+        if (certificates === CA_CERTIFICATES) await forgetRequest();
         await forgetPlaced([...ids]);
       }),
   };
@@ -132,8 +135,8 @@ async function keySizeOf(host: Host, token: string | undefined, nickname: string
   throw failure('tracking-not-rsa', `The certificate "${nickname}" is not of an RSA key.`);
 }
 
-async function recordFirst(id: string, { serial }: TrackingRequest): Promise<void> {
-  if (!(await placedCertificates())[id]) await recordPlaced({ [id]: { serial } });
+async function recordFirst(id: string, request: TrackingRequest): Promise<void> {
+  if (!(await placedCertificates())[id]) await recordPlaced({ [id]: placedAs(request) });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { EARLY_DAYS, endsEarly, externalLifetimes } from '../../names/external-chain.ts';
 import { type Fault, type HealthCheck, judgement } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
@@ -42,6 +43,22 @@ export const CERTIFICATE_CHECKS: readonly HealthCheck[] = [
         .map(({ name, expires }) => ({
           key: name,
           message: `${name} expires in ${daysLeft(expires, clock.now)} days, at ${expires.toISOString()}.`,
+        })),
+  }),
+  judgement({
+    code: 'external-ca-expiring',
+    area: 'certificate',
+    severity: 'WARNING',
+    holds: `Each certificate from another authority, the CA's and those above it, is good for ${EARLY_DAYS} days or more.`,
+    remedy:
+      'Nothing renews it by itself: make a request with "capstan ca-renew --external-ca", or go over to a CA that signs itself with "capstan ca-renew --self-signed".',
+    needs: ['caFile', 'clock'],
+    look: ({ caFile, clock }) =>
+      externalLifetimes(caFile)
+        .filter((one) => endsEarly(one, clock.now))
+        .map(({ subject, issuer, to }) => ({
+          key: subject,
+          message: `The certificate of ${subject} ends at ${to.toISOString()}, and only ${issuer} can renew it.`,
         })),
   }),
   judgement({

@@ -55,6 +55,33 @@ export const FORGED_FAULTS: readonly MadeFault[] = [
     says: /agent certificate expires in [45] days/,
     ...agentEnding(5),
   },
+  {
+    codes: 'external-ca-expiring',
+    alone: true,
+    says: /Certificate Authority ends at .* and only O=Corp,CN=Corp Root can renew it/,
+    // A certificate of the CA as an authority above it would have made it; the directory publishes it beside the real one.
+    make: `F=/etc/capstan/ca.crt; D=cn=CAcert,cn=ipa,cn=etc,$S; keep $F; entry $D -s base 'cACertificate;binary' | grep ^cACert > $K/ca
+openssl req -x509 -newkey rsa:2048 -nodes -keyout $K/root.key -subj '/O=Corp/CN=Corp Root' -days 100 -out $K/root.crt 2>/dev/null
+openssl x509 -in $F -noout -pubkey > $K/pub
+printf 'basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\n' > $K/ext
+openssl req -new -key $K/root.key -subj '/O=EXAMPLE.TEST/CN=Certificate Authority' -out $K/csr
+openssl x509 -req -in $K/csr -force_pubkey $K/pub -CA $K/root.crt -CAkey $K/root.key -days 40 -extfile $K/ext \\
+  -set_serial 0x$(openssl x509 -in $F -noout -serial | cut -d= -f2) -out $K/other 2>/dev/null
+ldap <<END
+dn: $D
+changetype: modify
+add: cACertificate;binary
+cACertificate;binary:: $(openssl x509 -in $K/other -outform DER | base64 -w0)
+END
+cat $K/other $K/root.crt > $F`,
+    mend: `give /etc/capstan/ca.crt
+ldap <<END
+dn: cn=CAcert,cn=ipa,cn=etc,$S
+changetype: modify
+replace: cACertificate;binary
+$(cat $K/ca)
+END`,
+  },
   { codes: 'certificate-differs-on-token', ...withOther('ca.ocsp_signing.cert') },
   { codes: 'certificate-differs-in-database', ...withOther('ca.sslserver.cert') },
   {

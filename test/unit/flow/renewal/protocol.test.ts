@@ -1,8 +1,13 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { answerCertmonger } from '../../../../src/flow/renewal/helper.ts';
 import { ANSWERS, askLater, requestOf } from '../../../../src/flow/renewal/protocol.ts';
 import { openHost } from '../../../../src/host/host.ts';
 import { newKey, selfSigned } from '../../certificates.ts';
+
+const SCRIPT = fileURLToPath(new URL('../../../../bin/capstan', import.meta.url));
 
 const wish = { subject: '/O=EXAMPLE.TEST/CN=CA Audit', serial: '05', years: [2024, 2026] } as const;
 const certificate = selfSigned({ ...wish, key: newKey() });
@@ -41,20 +46,47 @@ describe('the helper', () => {
   const ask = (operation: string | undefined, more = {}) =>
     answerCertmonger(async () => openHost(), { CERTMONGER_OPERATION: operation, ...more });
 
+  /** What `bin/capstan` answers by itself. */
+  const ofShell = (operation: string | undefined) => {
+    const env = operation === undefined ? {} : { CERTMONGER_OPERATION: operation };
+    const script = readFileSync(SCRIPT);
+    const { status, stdout } = spawnSync('/bin/sh', ['-s', 'renewal-helper'], {
+      input: script,
+      env,
+      cwd: '/',
+      encoding: 'utf8',
+    });
+    return { code: status, output: stdout };
+  };
+
   test('says who it is, what it needs and what it offers', async () => {
     expect(await ask('IDENTIFY')).toMatchObject({ code: 0, output: expect.stringMatching(/^Capstan \d/) });
     for (const operation of ['GET-NEW-REQUEST-REQUIREMENTS', 'GET-RENEW-REQUEST-REQUIREMENTS'])
-      expect(await ask(operation)).toEqual({ code: 0, output: 'CERTMONGER_CSR\nCERTMONGER_CERTIFICATE' });
+      expect(ofShell(operation)).toEqual({ code: 0, output: 'CERTMONGER_CSR\nCERTMONGER_CERTIFICATE\n' });
     expect((await ask('GET-SUPPORTED-TEMPLATES')).output.split('\n')).toContain('caOCSPCert');
-    expect(await ask('GET-DEFAULT-TEMPLATE')).toEqual({ code: 0, output: '' });
+    expect(ofShell('GET-DEFAULT-TEMPLATE')).toEqual({ code: 0, output: '' });
   });
 
   test.each(['FETCH-SCEP-CA-CAPS', 'FETCH-SCEP-CA-CERTS', 'FETCH-SOMETHING-NEW'])(
     'does not do %s',
     async (operation) => {
+      expect(ofShell(operation)).toEqual({ code: ANSWERS.unsupported, output: '' });
       expect(await ask(operation)).toEqual({ code: ANSWERS.unsupported, output: '' });
     },
   );
+
+  test('is asked by the shell whatever the shell does not know', () => {
+    // Without Node beside it, what is handed on fails.
+    for (const operation of [
+      'SUBMIT',
+      'POLL',
+      'IDENTIFY',
+      'GET-SUPPORTED-TEMPLATES',
+      'FETCH-ROOTS',
+      undefined,
+    ])
+      expect(ofShell(operation)).toMatchObject({ code: 1 });
+  });
 
   test('rejects a request that it cannot read, as SUBMIT where nothing is said', async () => {
     for (const operation of ['SUBMIT', 'POLL', undefined])

@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { TrackingRequest } from '../../../../src/certmonger/tracking.ts';
 import { isAtRest } from '../../../../src/certmonger/tracking.ts';
 import type { RoleEntry, ServerEntry } from '../../../../src/directory/masters.ts';
+import { keyIdOf } from '../../../../src/flow/renewal/ca-request.ts';
 import { dutyOf, isNewer } from '../../../../src/flow/renewal/cluster.ts';
 import { requireRenewal } from '../../../../src/flow/renewal/issue.ts';
-import { sameSerial } from '../../../../src/flow/renewal/keeper.ts';
+import { hasChanged, sameSerial } from '../../../../src/flow/renewal/keeper.ts';
+import { isInPlace, placedAs } from '../../../../src/flow/renewal/record.ts';
 import { isDue } from '../../../../src/flow/renewal/renew.ts';
 import { staleOf } from '../../../../src/flow/renewal/token.ts';
 import type { TokenObject } from '../../../../src/hsm/protocol.ts';
@@ -103,6 +105,16 @@ describe('what the CA issued', () => {
     );
   });
 
+  test('is not saved for a CA that gains no time', () => {
+    const authority = (serial: string, years: [number, number]) =>
+      selfSigned({ key, subject, serial, years, ca: true });
+    const ending = authority('01', [2024, 2034]);
+    expect(() => requireRenewal(authority('09', [2026, 2036]), ending, ending)).not.toThrow();
+    expect(() => requireRenewal(authority('09', [2026, 2034]), ending, ending)).toThrow(
+      expect.objectContaining({ code: 'renewal-unverified', message: expect.stringContaining('ends when') }),
+    );
+  });
+
   test('is not saved when another one signed it', () => {
     const stranger = selfSigned({ key: newKey(), subject, serial: '01', years: [2024, 2034] });
     expect(() => requireRenewal(renewed, old, stranger)).toThrow(
@@ -177,5 +189,44 @@ describe('a tracking request', () => {
     expect(sameSerial('0F', 'f')).toBe(true);
     expect(sameSerial('0F', '10')).toBe(false);
     expect(sameSerial('', '')).toBe(false);
+  });
+});
+
+describe('what is in place', () => {
+  const other = selfSigned({ key, subject, serial: '02', years: [2025, 2027] });
+  const held = { serial: '02', certificate: String(old) };
+
+  test('is told from another certificate of the same number', () => {
+    expect(isInPlace(placedAs(held), held)).toBe(true);
+    expect(isInPlace(placedAs(held), { ...held, certificate: String(other) })).toBe(false);
+    expect(isInPlace(placedAs(held), { ...held, serial: '03' })).toBe(false);
+  });
+
+  test('of a record without a sum is told by the number', () => {
+    expect(isInPlace({ serial: '02' }, { ...held, certificate: String(other) })).toBe(true);
+    expect(isInPlace(placedAs({ serial: '02', certificate: '' }), held)).toBe(true);
+  });
+
+  test('and so is what certmonger has taken', () => {
+    expect(hasChanged({ certificate: String(other) }, String(old))).toBe(true);
+    expect(hasChanged({ certificate: String(old) }, String(old))).toBe(false);
+    expect(hasChanged({ certificate: String(old) }, '')).toBe(true);
+    expect(hasChanged({ certificate: '' }, String(old))).toBe(false);
+  });
+});
+
+describe('the key of the CA on a token', () => {
+  const object = (facts: Partial<TokenObject>) => ({ id: '', label: '', ...facts }) as TokenObject;
+  const value = old.raw.toString('base64');
+
+  test('is that of its certificate; else what has its name', () => {
+    const certificate = object({ class: 'certificate', id: 'aa', value });
+    const named = object({ class: 'private-key', id: 'bb', label: 'caSigningCert cert-pki-ca' });
+    const its = object({ class: 'private-key', id: 'aa', label: 'whatever' });
+    expect(keyIdOf([named, certificate, its], old, 'HSM')).toBe('aa');
+    expect(keyIdOf([named, certificate], old, 'HSM')).toBe('bb');
+    expect(() => keyIdOf([certificate], old, 'HSM')).toThrow(
+      expect.objectContaining({ code: 'ca-key-missing' }),
+    );
   });
 });

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { type Named, requireExpired } from '../../../../src/flow/repair/expiry.ts';
 import { newKey, selfSigned } from '../../certificates.ts';
@@ -36,7 +37,16 @@ describe('what has expired', () => {
     expect(codeOf([authority, audit, renewed], new Date('2023-06-01T00:00:00Z'))).toBe('clock-behind');
   });
 
-  test('must not be the certificate of the CA itself', () => {
-    expect(codeOf([named('caSigningCert cert-pki-ca', [2000, 2020]), ocsp])).toBe('ca-expired');
+  test('may be the certificate of a CA that signs itself', () => {
+    const expired = named('caSigningCert cert-pki-ca', [2000, 2020]);
+    expect(requireExpired([ocsp, expired], now)).toEqual([expired, ocsp]);
+  });
+
+  test('must not be the certificate of a CA that another authority signed', () => {
+    const { certificate } = named('caSigningCert cert-pki-ca', [2000, 2020]);
+    const { subject, validFromDate, validToDate } = certificate;
+    const below = { ca: true, subject, issuer: 'CN=Corp Root', validFromDate, validToDate };
+    const authority = { name: '"caSigningCert cert-pki-ca"', certificate: below as X509Certificate };
+    expect(codeOf([authority, ocsp])).toBe('ca-expired');
   });
 });

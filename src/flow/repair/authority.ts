@@ -1,0 +1,134 @@
+/** The certificate of the CA itself, where it has expired: it comes before all that it signs. */
+import { X509Certificate } from 'node:crypto';
+import { withCertmonger } from '../../certmonger/bus.ts';
+import { untrack } from '../../certmonger/tracking.ts';
+import { withLocalDirectory } from '../../directory/client.ts';
+import { recordedServers } from '../../directory/masters.ts';
+import { INSTANCE } from '../../dogtag/certificates.ts';
+import { stopInstance } from '../../dogtag/destroy.ts';
+import { certificatePem, tokenCertificate } from '../../dogtag/nssdb.ts';
+import { isRenewalOf } from '../../dogtag/renewed.ts';
+import { refusal } from '../../errors.ts';
+import type { Host } from '../../host/host.ts';
+import { pemCertificates } from '../../names/pem.ts';
+import type { JournalFile } from '../../plan/journal.ts';
+import type { Step, StepReport } from '../../plan/step.ts';
+import { acceptChain, acceptedFor } from '../renewal/accepted.ts';
+import { CA_CERTIFICATE, handOver, trackedCa } from '../renewal/ca.ts';
+import { signedByToken } from '../renewal/ca-request.ts';
+import { dutyOf } from '../renewal/cluster.ts';
+import { nowInPlace, refreshCopies } from '../renewal/place.ts';
+import { placedAmong, placedCertificates } from '../renewal/record.ts';
+import { directoryOf, type Site } from '../site.ts';
+import { trackOne } from '../steps/tracking.ts';
+import { isExpired } from './expiry.ts';
+
+/** The step that does it; its entry in the journal has the number of what the token signed. */
+const AUTHORITY = 'authority';
+
+/**
+ * Has Dogtag start with another one: where this server renews for all, one that the token signs, and that Dogtag itself
+ * replaces when it runs, because it answers OCSP queries only for what it has issued (10.10.2); elsewhere the one on the token.
+ */
+export function authorityCertificate(host: Host, site: Site): Step {
+  return {
+    id: AUTHORITY,
+    title: 'Renew the certificate of the CA, if it has expired, with its key on the token',
+    done: async () => !isExpired(await caInPlace(host)),
+    async apply({ line, remember }) {
+      // Stopped already, unless the host booted since.
+      await stopInstance(host, INSTANCE);
+      const current = await caInPlace(host);
+      const renewed = (await renewsHere(host, site))
+        ? await renewedHere(host, site, current, { line, remember })
+        : await renewedElsewhere(host, site, current);
+      line(`serial ${renewed.serialNumber}, good until ${renewed.validToDate.toISOString().slice(0, 10)}`);
+      const { serial } = await trackedCa(host);
+      const placed = [{ certificate: CA_CERTIFICATE, serial, renewed }];
+      await refreshCopies(host, site, placed, line);
+      await nowInPlace(host, site, placed);
+    },
+    undo: async () => {},
+  };
+}
+
+/** The serial number, hexadecimal, of the certificate that the token signed in this repair; undefined where it signed none. */
+export function bridgeIn(journal: Pick<JournalFile, 'entry'> | undefined): string | undefined {
+  return journal?.entry(AUTHORITY)?.facts.bridge as string | undefined;
+}
+
+/**
+ * What other servers are trusted by: the certificate of the CA that is in place here, or where that one has expired what
+ * another server has written to the token meanwhile.
+ * @returns PEM
+ * @throws CapstanError `command-failed`, `token-pin-missing`
+ */
+export async function trustedCa(host: Host, site: Site): Promise<string> {
+  const current = await caInPlace(host);
+  return String((isExpired(current) && (await onToken(host, site, current))) || current);
+}
+
+/** certutil lists what another server has written to the token as well, the longest-lived first (NSS 3.61). */
+async function caInPlace(host: Host): Promise<X509Certificate> {
+  const listed = pemCertificates(await certificatePem(host, INSTANCE, CA_CERTIFICATE.nickname));
+  const placed = (await placedCertificates())[CA_CERTIFICATE.id];
+  return new X509Certificate(placedAmong(listed, placed) ?? listed[0] ?? '');
+}
+
+async function renewsHere(host: Host, site: Site): Promise<boolean> {
+  const { name, suffix } = directoryOf(site);
+  const servers = await withLocalDirectory(host, { name }, (directory) => recordedServers(directory, suffix));
+  return dutyOf(site.hostname, CA_CERTIFICATE, servers).renewsHere;
+}
+
+async function renewedHere(
+  host: Host,
+  site: Site,
+  current: X509Certificate,
+  { line, remember }: Pick<StepReport, 'line' | 'remember'>,
+): Promise<X509Certificate> {
+  let accepted = await acceptedFor(current);
+  if (!accepted) {
+    accepted = await signedByToken(host, site, current);
+    await remember({ bridge: accepted.serialNumber });
+    await acceptChain([accepted]);
+  }
+  await handOver(host, site, [accepted], line);
+  return accepted;
+}
+
+/** certmonger reads what is on the token anew. */
+async function renewedElsewhere(host: Host, site: Site, current: X509Certificate): Promise<X509Certificate> {
+  const found = await onToken(host, site, current);
+  if (!found) throw notOnToken(site, current);
+  const request = await trackedCa(host);
+  await withCertmonger(host, async (certmonger) => {
+    await untrack(certmonger, request);
+    await trackOne(host, certmonger, site, CA_CERTIFICATE);
+  });
+  return found;
+}
+
+/** A certificate on the token that takes the place of the expired one. */
+async function onToken(
+  host: Host,
+  { token }: Site,
+  current: X509Certificate,
+): Promise<X509Certificate | undefined> {
+  // certutil lists what the internal token has under the same name as well.
+  const listed = await tokenCertificate(host, INSTANCE, token.label, CA_CERTIFICATE.nickname);
+  return pemCertificates(listed)
+    .map((pem) => new X509Certificate(pem))
+    .find(
+      (one) =>
+        isRenewalOf(one, current) && !isExpired(one) && one.checkIssued(one) && one.verify(one.publicKey),
+    );
+}
+
+function notOnToken({ token, hostname }: Site, { validToDate }: X509Certificate) {
+  return refusal(
+    'ca-not-on-token',
+    `The certificate of the CA expired on ${validToDate.toISOString().slice(0, 10)}, and the token ${token.label} of ${hostname} does not hold a newer one.`,
+    'Repair the server that renews for all first. Where its token is another one, copy the certificate from there to this token with the tool of the HSM.',
+  );
+}
