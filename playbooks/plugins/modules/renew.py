@@ -89,7 +89,7 @@ def due(run, capstan, params):
     """The certificates that would be renewed."""
     if run.error:
         capstan.fail(run)
-    end = datetime.datetime.utcnow() + datetime.timedelta(days=DUE)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=DUE)
     limit = end.strftime("%Y-%m-%dT%H:%M:%S")
     certificates = [one for one in run.last["findings"] if "expires" in one]
     wanted = [one for one in certificates if params["certificate"] in (None, one["name"])]

@@ -30,7 +30,9 @@ class OverStdin(ActionBase):
         if not self._is_pipelining_enabled("new", False):
             raise AnsibleActionFail(ADVICE)
         if self.secret_result:
-            self._play_context.no_log = True
+            # The connection, which shows what came back when it is verbose, goes by a context of its own.
+            for context in (self._play_context, self._connection._play_context):
+                context.no_log = True
         result = self._execute_module(task_vars=task_vars)
         # What failed has no secret, and a reason that somebody must be able to read.
         if self.secret_result and not result.get("failed"):

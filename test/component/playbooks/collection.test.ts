@@ -1,5 +1,5 @@
 /** The Ansible collection, without hosts: it can be built, its playbooks are sound, and it takes what it says it takes. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,22 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const COLLECTION = fileURLToPath(new URL('../../../playbooks', import.meta.url));
+/** This machine as three hosts, between the first and the third one that nobody answers for. */
+const INVENTORY = fileURLToPath(new URL('lost-host.ini', import.meta.url));
+/** Those of "ansible-test sanity" that install nothing with pip. */
+const SANITY = [
+  ...['action-plugin-docs', 'compile', 'empty-init', 'future-import-boilerplate', 'ignores', 'line-endings'],
+  ...['metaclass-boilerplate', 'no-assert', 'no-basestring', 'no-dict-iteritems', 'no-dict-iterkeys'],
+  ...['no-dict-itervalues', 'no-get-exception', 'no-illegal-filenames', 'no-main-display', 'no-smart-quotes'],
+  ...[
+    'no-unicode-literals',
+    'replace-urlopen',
+    'shebang',
+    'symlinks',
+    'use-argspec-type-path',
+    'use-compat-six',
+  ],
+];
 const SPECS = fileURLToPath(new URL('specs.py', import.meta.url));
 
 type Options = Record<string, Record<string, unknown>>;
@@ -29,6 +45,11 @@ let found: Found;
 
 function run(file: string, ...words: string[]): string {
   return execFileSync(file, words, { env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Of the Python that Ansible of the distribution runs with: 3.11. */
+function pythonVersion(): string {
+  return run('/usr/bin/python3', '-c', 'import sys; print("%d.%d" % sys.version_info[:2])').trim();
 }
 
 beforeAll(() => {
@@ -95,6 +116,45 @@ describe('the collection', () => {
     const words = names.map((name) => `capstan.cluster.${name}`);
     const read = run('ansible-playbook', '--syntax-check', '-i', 'localhost,', ...words);
     expect(read.match(/^playbook: /gm)?.length).toBe(names.length);
+  });
+
+  test.each([
+    ['replicas', ['ca3']],
+    ['kras', ['ca1']],
+    ['renew', ['ca1']],
+    ['uninstall', []],
+  ])('begins no further host in %s when one cannot be reached any more', (name, begun) => {
+    const words = ['--check', '-i', INVENTORY, `capstan.cluster.${name}`];
+    const { status, stdout } = spawnSync('ansible-playbook', words, { env: environment, encoding: 'utf8' });
+    const told = [...stdout.matchAll(/^(ca\d)\s+: ok=\d+\s+changed=\d+\s+unreachable=(\d)/gm)];
+    const lost = told.filter(([, , unreachable]) => unreachable === '1').map(([, host]) => host);
+    const others = told.filter(([, , unreachable]) => unreachable === '0').map(([, host]) => host);
+    expect([status, lost, others]).toEqual([4, ['ca2'], begun]);
+  });
+
+  test('passes the tests of ansible-test that need nothing from elsewhere', () => {
+    const words = [
+      'sanity',
+      '--color',
+      'no',
+      '--python',
+      pythonVersion(),
+      ...SANITY.flatMap((one) => ['--test', one]),
+    ];
+    const at = join(folder, 'ansible_collections/capstan/cluster');
+    const tested = spawnSync('ansible-test', words, { cwd: at, env: environment, encoding: 'utf8' });
+    expect([tested.status, tested.stdout.match(/^Running sanity test /gm)?.length]).toEqual([
+      0,
+      SANITY.length,
+    ]);
+  });
+
+  test('passes ansible-lint with the profile for production', () => {
+    // It finds the roles and modules of the collection where it is installed.
+    const words = ['--offline', '--nocolor', '--project-dir', COLLECTION];
+    const linted = spawnSync('ansible-lint', words, { cwd: COLLECTION, env: environment, encoding: 'utf8' });
+    expect([linted.status, linted.stdout]).toEqual([0, '']);
+    expect(linted.stderr).toMatch(/^Passed with production profile: 0 failure/m);
   });
 
   test('tells of itself', () => {
