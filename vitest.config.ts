@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LabOrder } from './test/lab/order.ts';
 
 const MINUTE = 60_000;
 
@@ -8,6 +9,7 @@ const MINUTE = 60_000;
  */
 export default defineConfig({
   test: {
+    sequence: { sequencer: LabOrder },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
       {

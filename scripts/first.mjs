@@ -29,7 +29,7 @@ const PACKAGES = [
     'iproute2',
     'util-linux',
   ],
-  ...['ansible-core', 'openssh-client'],
+  ...['ansible-core', 'ansible-lint', 'openssh-client'],
   ...['softhsm2', 'opensc', 'libnss3-tools', 'python3', 'openssl', 'ldap-utils', 'dbus'],
 ];
 

@@ -20,7 +20,7 @@ import { archive, enrolArchived, makeClient, publicKeyOf, recover } from './clus
 import { codesOf, faultTests, findings, script, timedatectl } from './health/fault.ts';
 import { KRA_FAULTS } from './health/kra.ts';
 import { hsmToken, keys, trustFlags } from './nss.ts';
-import { readyLab } from './ready.ts';
+import { announce, type Building, readyLab } from './ready.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import { holdersOf, installOptions, removeLab, SECRETS, sh, unwell, VALUES, value } from './support.ts';
 
@@ -40,11 +40,17 @@ function kraWords(changed: Readonly<Record<string, string | undefined>> = {}, ..
   return ['kra-add', '--unattended', ...worded(options), ...more];
 }
 
+let building: Building;
+
 beforeAll(async () => {
+  building = await announce('two-kra');
   await readyLab('one', { blank: ['ca2'] });
 });
 
-afterAll(removeLab);
+afterAll(async () => {
+  await building.giveUp();
+  await removeLab();
+});
 
 describe('before anything changes', () => {
   const refusedWith = async (host: string, words: readonly string[]) => {
@@ -162,6 +168,7 @@ describe('the second server with a clone of the KRA', () => {
     expect(finished).toHaveLength(1);
     expect(await unwell('ca2')).toEqual([]);
     expect(await unwell('ca1')).toEqual([]);
+    await building.shelve();
   });
 
   test('uses the keys on the token, as the first does, and has none of its own', async () => {

@@ -5,7 +5,7 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathExists } from '../../src/host/files.ts';
-import { withLock } from '../../src/host/lock.ts';
+import { type Lock, takeLock, withLock } from '../../src/host/lock.ts';
 import { labDown, labRestore, labSnapshot, labUp } from '../../src/lab/lab.ts';
 import { labPlace } from '../../src/lab/names.ts';
 import { CA_FILE, carry, firstServer, joinWords, succeeds, until } from './cluster/hosts.ts';
@@ -63,25 +63,66 @@ export async function readyLab(
   ready: Ready,
   { blank = [] }: { blank?: readonly string[] } = {},
 ): Promise<void> {
-  await withLock(`${SHELF} ${ready}`, () => bring(ready));
+  await withLock(lockOf(ready), () => bring(ready));
   if (blank.length > 0) await labUp(machine, { lab: LAB, hosts: blank });
   for (const host of blank) await carry('ca1', '/etc/capstan/ca.crt', host, CA_FILE);
 }
 
+/** A cluster that a test file builds before the eyes of its tests, for itself and for those that wait for it. */
+export interface Building {
+  /** Puts it on the shelf as it is, at a reboot of all its hosts; then nobody waits any longer. */
+  shelve(): Promise<void>;
+  /** Has nobody wait any longer. */
+  giveUp(): Promise<void>;
+}
+
+/** Has the other files wait for a cluster that this one is about to build, unless it is on the shelf or being built already. */
+export async function announce(ready: Ready): Promise<Building> {
+  let lock: Lock | undefined = await takeLock(lockOf(ready));
+  const giveUp = async () => {
+    await lock?.release();
+    lock = undefined;
+  };
+  return {
+    giveUp,
+    async shelve() {
+      if (lock && !(await pathExists(snapshotOf(SHELF, ready)))) await putOnShelf(ready);
+      await giveUp();
+      await untilWell(ready);
+    },
+  };
+}
+
+function lockOf(ready: Ready): string {
+  return `${SHELF} ${ready}`;
+}
+
+function snapshotOf(lab: string, ready: Ready): string {
+  return join(labPlace(lab).snapshots, ready);
+}
+
 async function bring(ready: Ready): Promise<void> {
-  const { from, servers, make } = RECIPES[ready];
-  const place = (lab: string) => join(labPlace(lab).snapshots, ready);
-  if (await pathExists(place(SHELF))) {
+  const { from, make } = RECIPES[ready];
+  if (await pathExists(snapshotOf(SHELF, ready))) {
     await labDown(machine, { lab: LAB });
     await labRestore(machine, LAB, ready, { from: SHELF });
   } else {
     if (from) await readyLab(from);
     await make();
-    await labSnapshot(machine, LAB, ready);
-    await mkdir(dirname(place(SHELF)), { recursive: true, mode: 0o700 });
-    await rename(place(LAB), place(SHELF));
+    await putOnShelf(ready);
   }
-  for (const server of servers) {
+  await untilWell(ready);
+}
+
+async function putOnShelf(ready: Ready): Promise<void> {
+  const shelf = snapshotOf(SHELF, ready);
+  await labSnapshot(machine, LAB, ready);
+  await mkdir(dirname(shelf), { recursive: true, mode: 0o700 });
+  await rename(snapshotOf(LAB, ready), shelf);
+}
+
+async function untilWell(ready: Ready): Promise<void> {
+  for (const server of RECIPES[ready].servers) {
     const { found } = await until(
       BOOTED,
       () => unwell(server),

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../installer/commands.ts';
 
 const HOME = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const DOMAINS = ['dogtag', 'directory', 'certmonger', 'hsm'];
@@ -113,5 +114,11 @@ describe('the house', () => {
   test('the word TODO is not in what is shipped', () => {
     const left = house.filter((file) => /\b(TODO|FIXME|XXX)\b/.test(read(file)));
     expect(left.map((file) => relative('.', file))).toEqual([]);
+  });
+
+  test("the README's table has every command", () => {
+    const table = read('README.md');
+    const missing = COMMANDS.filter(({ name, hidden }) => !hidden && !table.includes(`| \`capstan ${name}`));
+    expect(missing.map(({ name }) => name)).toEqual([]);
   });
 });
