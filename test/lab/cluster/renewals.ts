@@ -171,11 +171,20 @@ export async function responder(host: string): Promise<string> {
   );
 }
 
-/** Has Dogtag sign its audit logs from its next start on; it does not unless told (10.10.2). */
+const SIGNING = '/run/systemd/system/pki-tomcatd@pki-tomcat.service.d/signing.conf';
+
+/**
+ * Has Dogtag sign its audit logs from its next start on; it does not unless told (10.10.2). It is told while it is down:
+ * one that runs writes CS.cfg anew from what it knows, with the next range of serial numbers for instance.
+ */
 export async function signAuditLogs(host: string): Promise<void> {
+  const tell =
+    "sed -i 's/^log.instance.SignedAudit.logSigning=.*/log.instance.SignedAudit.logSigning=true/' /etc/pki/pki-tomcat/ca/CS.cfg /etc/pki/pki-tomcat/kra/CS.cfg";
   await sh(
     host,
-    "sed -i 's/^log.instance.SignedAudit.logSigning=.*/log.instance.SignedAudit.logSigning=true/' /etc/pki/pki-tomcat/{ca,kra}/CS.cfg",
+    `mkdir -p ${dirname(SIGNING)}
+     printf '[Service]\nExecStartPre=%s\n' "${tell}" > ${SIGNING}
+     systemctl daemon-reload`,
   );
 }
 
