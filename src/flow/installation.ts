@@ -6,7 +6,7 @@ import { createJournal, type JournalFile } from '../plan/journal.ts';
 import { runChecks, runSteps, undoSteps } from '../plan/run.ts';
 import type { Check, Facts, Listener, Step } from '../plan/step.ts';
 import { version } from '../version.ts';
-import { type FlowName, journalOf, type Report, type Site } from './site.ts';
+import { DRY_RUN, type FlowName, journalOf, type Report, type Site } from './site.ts';
 import { servicesUp } from './steps/services.ts';
 
 /** How a flow is run. */
@@ -61,7 +61,7 @@ export async function install<Request extends Site>(
   await runChecks(flow.checks(host, request), options.listen);
   const steps = flow.steps(host, request);
   tellPlan(partOf(flow, request, steps).part, options.listen);
-  if (options.dryRun) return DRY_RUN_REPORT;
+  if (options.dryRun) return DRY_RUN;
   const journal = await createJournal(journalOf(flow.name), {
     flow: flow.name,
     capstan: version(),
@@ -90,7 +90,7 @@ export async function resume<Request extends Site>(
   await runChecks(flow.resumeChecks(host, request, journal), options.listen);
   const steps = [servicesUp(host, request, journal), ...flow.steps(host, request)];
   tellPlan(partOf(flow, request, steps, journal).part, options.listen);
-  if (options.dryRun) return DRY_RUN_REPORT;
+  if (options.dryRun) return DRY_RUN;
   await journal.resume(host.runId);
   return takeSteps(host, flow, request, steps, journal, options);
 }
@@ -208,9 +208,3 @@ function withNext(error: unknown, addition: string): unknown {
   const exit = error.exit === EXIT_REFUSED ? EXIT_FAILED : error.exit;
   return new CapstanError({ code, message, exit, next: [next, addition].filter(Boolean).join(' '), cause });
 }
-
-const DRY_RUN_REPORT: Report = {
-  title: 'All checks passed; nothing was changed.',
-  facts: [],
-  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
-};

@@ -4,6 +4,7 @@ import { type CapstanError, failure, PreflightError, refusal } from '../errors.t
 import { pathExists } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import type { TokenObject } from '../hsm/protocol.ts';
+import { rsaKey } from '../hsm/public-key.ts';
 import { mechanismRefusals, stateRefusals } from '../hsm/requirements.ts';
 import { objectsOfUri } from '../hsm/uri-token.ts';
 import { uriValue } from '../names/pkcs11-uri.ts';
@@ -14,7 +15,7 @@ import { endOf, formatDuration } from '../root/duration.ts';
 import { type IndexEvent, indexLine } from '../root/index-file.ts';
 import { type Finding, findingLine, lint, warningsOf } from '../root/lint.ts';
 import type { Transcript } from '../root/transcript.ts';
-import { derOf, nameOf, pemOf, rsaKey, sha256 } from '../root/x509.ts';
+import { derOf, nameOf, pemOf, sha256 } from '../root/x509.ts';
 import { flawOfOutput, loadIndex, putOut, unfinishedCeremony, withRoot, writeOutput } from './root-files.ts';
 import { beginTranscript, shownFingerprint } from './root-story.ts';
 import {

@@ -106,6 +106,13 @@ export interface Report {
   next: string[];
 }
 
+/** What is told where only the checks were made, and the steps shown. */
+export const DRY_RUN: Report = {
+  title: 'All checks passed; nothing was changed.',
+  facts: [],
+  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
+};
+
 /** A token of which the HSM record may name another library than this host has for it. */
 export function recordedToken(
   { label, libraryPath }: TokenChoice,

@@ -1,10 +1,11 @@
 /** A key pair on a token that secrets are sealed with: what is encrypted to its public half the token alone can open. */
-import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import { constants, type KeyObject, publicEncrypt, randomBytes } from 'node:crypto';
 import { CapstanError, failure, isInterruption } from '../errors.ts';
 import { CONTENT_KEY, OAEP_HASHES, type OaepHash, type WrappedKey } from '../secret/sealed.ts';
 import type { Module } from './module.ts';
 import { protectionProblems } from './proof.ts';
-import type { ObjectRef, TokenObject } from './protocol.ts';
+import type { ObjectRef } from './protocol.ts';
+import { rsaKey } from './public-key.ts';
 
 /** What names the pair on the token, and how large it is. */
 export interface SealingKey {
@@ -60,16 +61,10 @@ async function publicHalf(module: Module, slot: number, { id, label }: SealingKe
   if (problems.length > 0) throw unfit(`it ${problems.join(', ')}`);
   if (others.length > 0 || !open?.modulus || !open.exponent)
     throw unfit('it is not alone, or its public half is not told');
-  return keyOf(open);
+  return rsaKey(open.modulus, open.exponent);
 }
 
-function keyOf({ modulus = '', exponent = '' }: TokenObject) {
-  const coded = (hex: string) =>
-    Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex').toString('base64url');
-  return createPublicKey({ key: { kty: 'RSA', n: coded(modulus), e: coded(exponent) }, format: 'jwk' });
-}
-
-function wrap(key: ReturnType<typeof keyOf>, hash: OaepHash, plain: Buffer): WrappedKey {
+function wrap(key: KeyObject, hash: OaepHash, plain: Buffer): WrappedKey {
   const oaepHash = hash.replace('-', '').toLowerCase();
   return { hash, key: publicEncrypt({ key, oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, plain) };
 }

@@ -122,14 +122,6 @@ export function isSignature(hash: Hash, key: KeyObject, bytes: Uint8Array, signa
   return verify(hash.replace('-', ''), bytes, key, signature);
 }
 
-/** A public RSA key of its numbers. @param modulus lower-case hex @param exponent lower-case hex */
-export function rsaKey(modulus: string, exponent: string): KeyObject {
-  const base64url = (hex: string) =>
-    Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex').toString('base64url');
-  const key = { kty: 'RSA', n: base64url(modulus), e: base64url(exponent) };
-  return createPublicKey({ key, format: 'jwk' });
-}
-
 /** A public key as certificates carry it. */
 export function spkiOf(key: KeyObject): SubjectPublicKeyInfo {
   return AsnConvert.parse(key.export({ type: 'spki', format: 'der' }), SubjectPublicKeyInfo);

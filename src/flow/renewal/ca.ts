@@ -16,12 +16,12 @@ import { judged } from '../../external/facts.ts';
 import { flawsOfSuccessor } from '../../external/successor.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
-import { firstCertificate } from '../../names/pem.ts';
+import { pemCertificates } from '../../names/pem.ts';
 import { runChecks } from '../../plan/run.ts';
 import type { Check, Listener } from '../../plan/step.ts';
 import { type ChainWish, certificateCheck, chainIn } from '../external-certificates.ts';
 import { refuseDuringRepair } from '../repair/journal.ts';
-import { directoryOf, type ExternalCa, type Report, type Site } from '../site.ts';
+import { DRY_RUN, directoryOf, type ExternalCa, type Report, type Site } from '../site.ts';
 import { trackOne } from '../steps/tracking.ts';
 import { stepper } from '../token-move.ts';
 import {
@@ -36,6 +36,7 @@ import { dutyOf, isFromElsewhere } from './cluster.ts';
 import { issueRenewal } from './issue.ts';
 import { hasChanged, keepRenewals, trackMissing } from './keeper.ts';
 import { refreshPins } from './pins.ts';
+import { placedAmong, placedCertificates } from './record.ts';
 import { caCheck, notTracked, renewOne, requireServer, tokenCheck } from './renew.ts';
 
 /** How such a run is made. */
@@ -68,7 +69,7 @@ export async function requestCaCertificate(
 ): Promise<Report> {
   const { site } = await requireServer();
   await refuseDuringRepair();
-  const current = await currentCa(host);
+  const current = await caInPlace(host);
   await runChecks([masterCheck(host, site), tokenCheck(host, site)], listen);
   const title = `Write a request for the certificate of the CA to ${RENEWAL_REQUEST_FILE}, signed with its key`;
   const step = stepper(host, listen, [['request', title]]);
@@ -93,7 +94,7 @@ export async function takeCaCertificate(
 ): Promise<Report> {
   const { site } = await requireServer();
   await refuseDuringRepair();
-  const current = await currentCa(host);
+  const current = await caInPlace(host);
   const expired = current.validToDate < new Date();
   const wish = wishOf(current);
   const checks = [caCheck(host, site, expired), certificateCheck(files, wish)];
@@ -116,7 +117,7 @@ export async function takeCaCertificate(
 export async function signCaItself(host: Host, run: CaRenewal): Promise<Report> {
   const { site } = await requireServer();
   await refuseDuringRepair();
-  const current = await currentCa(host);
+  const current = await caInPlace(host);
   const checks = [masterCheck(host, site), elsewhereCheck(current), caCheck(host, site)];
   await runChecks([...checks, tokenCheck(host, site)], run.listen);
   return replace(host, site, run, {
@@ -223,7 +224,7 @@ export async function trackedCa(host: Host): Promise<TrackingRequest> {
 }
 
 async function requirePlaced(host: Host, [accepted]: readonly X509Certificate[]): Promise<void> {
-  const found = await currentCa(host);
+  const found = await caInPlace(host);
   if (accepted && found.raw.equals(accepted.raw)) return;
   throw failure(
     'renewal-failed',
@@ -232,14 +233,27 @@ async function requirePlaced(host: Host, [accepted]: readonly X509Certificate[])
   );
 }
 
-/** The certificate that is in place: Dogtag starts with the copy in its internal token. */
-async function currentCa(host: Host): Promise<X509Certificate> {
-  return new X509Certificate(firstCertificate(await certificatePem(host, INSTANCE, CA_SIGNING_NICKNAME)));
+/**
+ * The certificate of the CA that is in place here, which Dogtag starts with. certutil lists what another server has written to
+ * the token as well, the longest-lived first (NSS 3.61).
+ * @throws CapstanError `command-failed`
+ */
+export async function caInPlace(host: Host): Promise<X509Certificate> {
+  const listed = pemCertificates(await certificatePem(host, INSTANCE, CA_SIGNING_NICKNAME));
+  const placed = (await placedCertificates())[CA_CERTIFICATE.id];
+  return new X509Certificate(placedAmong(listed, placed) ?? listed[0] ?? '');
 }
 
 function wishOf(current: X509Certificate): ChainWish {
   const publicKey = current.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   return { subject: judged(current).subject, publicKey, current };
+}
+
+/** Who renews the certificate of the CA, by the record of the servers. @throws CapstanError `directory-unreachable` */
+export async function caDuty(host: Host, site: Site): Promise<ReturnType<typeof dutyOf>> {
+  const { name, suffix } = directoryOf(site);
+  const servers = await withLocalDirectory(host, { name }, (directory) => recordedServers(directory, suffix));
+  return dutyOf(site.hostname, CA_CERTIFICATE, servers);
 }
 
 /** That this is the server that renews what all share. */
@@ -248,11 +262,7 @@ function masterCheck(host: Host, site: Site): Check {
     id: 'renewal-master',
     title: 'This server renews for all',
     async run() {
-      const { name, suffix } = directoryOf(site);
-      const servers = await withLocalDirectory(host, { name }, (directory) =>
-        recordedServers(directory, suffix),
-      );
-      const { renewsHere, master } = dutyOf(site.hostname, CA_CERTIFICATE, servers);
+      const { renewsHere, master } = await caDuty(host, site);
       if (renewsHere) return 'yes';
       throw refusal(
         'not-renewal-master',
@@ -292,13 +302,6 @@ function requireOwn(issued: X509Certificate, current: X509Certificate): void {
     cause,
   );
 }
-
-/** What is told where only the checks were made, and the steps shown. */
-export const DRY_RUN: Report = {
-  title: 'All checks passed; nothing was changed.',
-  facts: [],
-  next: ['Run the same command without --dry-run: it takes the steps shown above.'],
-};
 
 function requestReport({ fingerprint }: MadeRequest): Report {
   return {

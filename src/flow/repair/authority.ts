@@ -2,11 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import { withCertmonger } from '../../certmonger/bus.ts';
 import { untrack } from '../../certmonger/tracking.ts';
-import { withLocalDirectory } from '../../directory/client.ts';
-import { recordedServers } from '../../directory/masters.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { stopInstance } from '../../dogtag/destroy.ts';
-import { certificatePem, tokenCertificate } from '../../dogtag/nssdb.ts';
+import { tokenCertificate } from '../../dogtag/nssdb.ts';
 import { isRenewalOf } from '../../dogtag/renewed.ts';
 import { refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -14,12 +12,10 @@ import { pemCertificates } from '../../names/pem.ts';
 import type { JournalFile } from '../../plan/journal.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
 import { acceptChain, acceptedFor } from '../renewal/accepted.ts';
-import { CA_CERTIFICATE, handOver, trackedCa } from '../renewal/ca.ts';
+import { CA_CERTIFICATE, caDuty, caInPlace, handOver, trackedCa } from '../renewal/ca.ts';
 import { signedByToken } from '../renewal/ca-request.ts';
-import { dutyOf } from '../renewal/cluster.ts';
 import { nowInPlace, refreshCopies } from '../renewal/place.ts';
-import { placedAmong, placedCertificates } from '../renewal/record.ts';
-import { directoryOf, type Site } from '../site.ts';
+import type { Site } from '../site.ts';
 import { trackOne } from '../steps/tracking.ts';
 import { isExpired } from './expiry.ts';
 
@@ -39,7 +35,7 @@ export function authorityCertificate(host: Host, site: Site): Step {
       // Stopped already, unless the host booted since.
       await stopInstance(host, INSTANCE);
       const current = await caInPlace(host);
-      const renewed = (await renewsHere(host, site))
+      const renewed = (await caDuty(host, site)).renewsHere
         ? await renewedHere(host, site, current, { line, remember })
         : await renewedElsewhere(host, site, current);
       line(`serial ${renewed.serialNumber}, good until ${renewed.validToDate.toISOString().slice(0, 10)}`);
@@ -66,19 +62,6 @@ export function bridgeIn(journal: Pick<JournalFile, 'entry'> | undefined): strin
 export async function trustedCa(host: Host, site: Site): Promise<string> {
   const current = await caInPlace(host);
   return String((isExpired(current) && (await onToken(host, site, current))) || current);
-}
-
-/** certutil lists what another server has written to the token as well, the longest-lived first (NSS 3.61). */
-async function caInPlace(host: Host): Promise<X509Certificate> {
-  const listed = pemCertificates(await certificatePem(host, INSTANCE, CA_CERTIFICATE.nickname));
-  const placed = (await placedCertificates())[CA_CERTIFICATE.id];
-  return new X509Certificate(placedAmong(listed, placed) ?? listed[0] ?? '');
-}
-
-async function renewsHere(host: Host, site: Site): Promise<boolean> {
-  const { name, suffix } = directoryOf(site);
-  const servers = await withLocalDirectory(host, { name }, (directory) => recordedServers(directory, suffix));
-  return dutyOf(site.hostname, CA_CERTIFICATE, servers).renewsHere;
 }
 
 async function renewedHere(

@@ -17,6 +17,7 @@ import {
   Time,
 } from '@peculiar/asn1-x509';
 import { describe, expect, test } from 'vitest';
+import { rsaKey } from '../../../src/hsm/public-key.ts';
 import {
   authorityKey,
   type CertificateWish,
@@ -24,7 +25,7 @@ import {
   toBeSigned,
 } from '../../../src/root/certificate.ts';
 import { lint, RULES } from '../../../src/root/lint.ts';
-import { derOf, EXTENSIONS, extension, nameOf, rsaKey, type Signer, spkiOf } from '../../../src/root/x509.ts';
+import { derOf, EXTENSIONS, extension, nameOf, type Signer, spkiOf } from '../../../src/root/x509.ts';
 
 const rootPair = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const caPair = generateKeyPairSync('rsa', { modulusLength: 2048 });
