@@ -1,4 +1,4 @@
-import { withLocalDirectory } from '../../directory/client.ts';
+import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { allowProbes } from '../../directory/identity.ts';
 import {
   type RoleName,
@@ -8,6 +8,7 @@ import {
   removeServer,
 } from '../../directory/masters.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
+import { type CapstanError, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { directoryOf, type Site } from '../site.ts';
@@ -45,8 +46,8 @@ export function serverRecord(host: Host, site: Site): Step {
       withLocalDirectory(host, instance, (directory) =>
         recordServer(directory, instance.suffix, site.hostname),
       ),
-    undo: () =>
-      withLocalDirectory(host, instance, (directory) =>
+    undo: (report) =>
+      takenFrom(host, instance.name, report.line, (directory) =>
         removeServer(directory, instance.suffix, site.hostname),
       ),
   };
@@ -74,9 +75,22 @@ function role(host: Host, site: Site, subsystem: RoleName): Step {
         recordRole(directory, suffix, site.hostname, subsystem, { tokenSerial: serial }),
       );
     },
-    undo: () =>
-      withLocalDirectory(host, { name }, (directory) =>
+    undo: (report) =>
+      takenFrom(host, name, report.line, (directory) =>
         removeRole(directory, suffix, site.hostname, subsystem),
       ),
   };
+}
+
+/** Takes an entry back. A directory that does not run any more takes its entries with it. */
+async function takenFrom(
+  host: Host,
+  name: string,
+  line: (text: string) => void,
+  work: (directory: Directory) => Promise<void>,
+): Promise<void> {
+  await withLocalDirectory(host, { name }, work).catch((error: unknown) => {
+    if ((error as CapstanError).code !== 'directory-unreachable') throw error;
+    line(sentenceOf(error));
+  });
 }
