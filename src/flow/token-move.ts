@@ -46,7 +46,11 @@ export function stepper(
   steps: readonly (readonly [id: string, title: string])[],
 ) {
   listen({ type: 'plan', steps: steps.map(([id, title]) => ({ id, title })) });
-  return async <Result>(id: string, work: () => Promise<Result>): Promise<Result> => {
+  return async <Result>(
+    id: string,
+    work: () => Promise<Result>,
+    hasChanged: (result: Result) => boolean = () => true,
+  ): Promise<Result> => {
     stopIfInterrupted(host);
     const title = steps.find(([name]) => name === id)?.[1] ?? id;
     const begun = performance.now();
@@ -54,7 +58,7 @@ export function stepper(
     listen({ type: 'step-started', id, title });
     try {
       const result = await work();
-      listen({ type: 'step-finished', id, title, seconds: seconds(), changed: true });
+      listen({ type: 'step-finished', id, title, seconds: seconds(), changed: hasChanged(result) });
       return result;
     } catch (error) {
       const code = error instanceof CapstanError ? error.code : 'defect';

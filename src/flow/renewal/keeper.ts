@@ -52,7 +52,11 @@ export async function keepRenewalsHere(host: Host, listen: Listener): Promise<Re
     return nothing(`The CA of ${hostname} is not whole; its certificates are left alone.`);
   const step = stepper(host, listen, [['renewals', 'Look for renewed certificates']]);
   const line = (text: string) => listen({ type: 'step-line', id: 'renewals', line: text });
-  const done = await step('renewals', () => keepRenewals(host, server.site, line));
+  const done = await step(
+    'renewals',
+    () => keepRenewals(host, server.site, line),
+    (placed) => placed.length > 0,
+  );
   if (done.length === 0) return nothing('No certificate is new.');
   return {
     title: 'Renewed certificates are in place.',

@@ -74,7 +74,11 @@ export async function renewCertificates(
   for (const { name, renew } of forced) await step(name, () => renew());
   const done = [
     ...forced.map(({ title }) => `renewed ${title}`),
-    ...(await step('place', () => keepRenewals(host, site, tell(listen, 'place')))),
+    ...(await step(
+      'place',
+      () => keepRenewals(host, site, tell(listen, 'place')),
+      (placed) => placed.length > 0,
+    )),
   ];
   return report(site, candidates, done);
 }
