@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const FIRST = [
   'kra.test.ts',
   'server-install.test.ts',
+  'playbooks.test.ts',
   'replica.test.ts',
   'replica-faults.test.ts',
   'health.test.ts',

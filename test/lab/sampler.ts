@@ -40,7 +40,12 @@ export async function samplesWithSecret(host: string, secret: string): Promise<n
   return counted(host, ['-f', `${VALUES}/${secret}`]);
 }
 
-async function counted(host: string, pattern: readonly string[]): Promise<number> {
-  const { stdout } = await inHost(host, ['grep', '-acF', ...pattern, SAMPLE], { accept: [0, 1] });
+/** How many lines of the sample match an extended regular expression. */
+export async function samplesMatching(host: string, expression: string): Promise<number> {
+  return counted(host, ['-e', expression], 'E');
+}
+
+async function counted(host: string, pattern: readonly string[], kind = 'F'): Promise<number> {
+  const { stdout } = await inHost(host, ['grep', `-ac${kind}`, ...pattern, SAMPLE], { accept: [0, 1] });
   return Number(stdout);
 }
