@@ -1,11 +1,12 @@
 /**
  * Measures what Capstan promises: how fast it starts, what a server and its replica cost beyond the bare tools, how
- * long a cluster of two takes from nothing, and how much memory Capstan takes for itself. Exit code 1 when one is over
- * its limit.
+ * long a cluster of two takes from nothing, how much memory Capstan takes for itself, and what a cluster of three by the
+ * Ansible collection costs beyond the same commands by hand. Exit code 1 when one is over its limit.
  *
- *   npm run bench -- [--runs N] [--part start|install|replica]
+ *   npm run bench -- [--runs N] [--part start|install|replica|playbooks]
  *
- * The part install leaves out the replica, the part replica the start; both are measured unless a part is named.
+ * The part install leaves out the replica, the part replica the start; unless a part is named, all is measured but the
+ * playbooks, which take as long as the rest.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -15,6 +16,7 @@ import { failure, refusal } from '../src/errors.ts';
 import type { Host } from '../src/host/host.ts';
 import { machineName } from '../src/lab/names.ts';
 import { watchMemory } from './lib/memory.ts';
+import { type ManyWay, timedCluster } from './lib/playbooks.ts';
 import { BUNDLE, HOME, quiet, say, script, scriptHost } from './lib/task.ts';
 import { makeBundle } from './package.ts';
 
@@ -25,7 +27,7 @@ const FILES = '/etc/capstan/lab';
 const KEY_SIZE = '3072';
 const FIRST = 'ca1.example.test';
 
-const LIMITS = { startMilliseconds: 120, ratio: 1.1, megabytes: 150, clusterSeconds: 360 };
+const LIMITS = { startMilliseconds: 120, ratio: 1.1, megabytes: 150, clusterSeconds: 360, playbooks: 1.05 };
 const STARTS = 20;
 
 /** How one server is made of a fresh host. */
@@ -195,22 +197,42 @@ function ratioFindings(
 ): Finding[] {
   const [bare, capstan] = [times.bare, times.capstan].map((all) => all.map((one) => one[part]));
   const [usual, ours] = [median(bare ?? []), median(capstan ?? [])];
-  const row = (name: string, all: readonly number[] = []): Finding => ({
+  return [
+    timesFinding(`${what} by the bare tools`, bare),
+    timesFinding(`capstan ${what}-install`, capstan),
+    ratioFinding(`capstan to the bare tools, ${what}`, ours / usual, LIMITS.ratio),
+  ];
+}
+
+async function measurePlaybooks(host: Host, runs: number): Promise<Finding[]> {
+  const times: Record<ManyWay, number[]> = { 'by hand': [], 'by site.yml': [] };
+  for (let run = 1; run <= runs; run += 1) {
+    for (const way of Object.keys(times) as ManyWay[]) {
+      const seconds = await timedCluster(host, LAB, way);
+      times[way].push(seconds);
+      say(`run ${run} of ${runs}: a cluster of three ${way} took ${seconds.toFixed(1)} s`);
+    }
+  }
+  await lab('lab', ['down', '--lab', LAB]);
+  const ratio = median(times['by site.yml']) / median(times['by hand']);
+  return [
+    timesFinding('cluster of three by hand', times['by hand']),
+    timesFinding('cluster of three by site.yml', times['by site.yml']),
+    ratioFinding('site.yml to the commands by hand', ratio, LIMITS.playbooks),
+  ];
+}
+
+function timesFinding(name: string, all: readonly number[] = []): Finding {
+  return {
     what: `${name}, median of ${all.length}`,
     measured: `${median(all).toFixed(1)} s (${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)})`,
     limit: '',
     good: true,
-  });
-  return [
-    row(`${what} by the bare tools`, bare),
-    row(`capstan ${what}-install`, capstan),
-    {
-      what: `capstan to the bare tools, ${what}`,
-      measured: (ours / usual).toFixed(3),
-      limit: LIMITS.ratio.toFixed(2),
-      good: ours / usual <= LIMITS.ratio,
-    },
-  ];
+  };
+}
+
+function ratioFinding(what: string, ratio: number, limit: number): Finding {
+  return { what, measured: ratio.toFixed(3), limit: limit.toFixed(2), good: ratio <= limit };
 }
 
 function clusterFinding(times: readonly Times[]): Finding {
@@ -243,7 +265,7 @@ function table(findings: readonly Finding[]): void {
   }
 }
 
-const PARTS = ['start', 'install', 'replica'];
+const PARTS = ['start', 'install', 'replica', 'playbooks'];
 
 await script(async () => {
   const options = { runs: { type: 'string', default: '3' }, part: { type: 'string' } } as const;
@@ -259,7 +281,8 @@ await script(async () => {
   mkdirSync(FOLDER, { recursive: true });
   const findings: Finding[] = [];
   if (part === undefined || part === 'start') findings.push(await measureStart(host));
-  if (part !== 'start') findings.push(...(await measureInstall(Number(runs), part !== 'install')));
+  if (part === 'playbooks') findings.push(...(await measurePlaybooks(host, Number(runs))));
+  else if (part !== 'start') findings.push(...(await measureInstall(Number(runs), part !== 'install')));
   table(findings);
   return findings.every(({ good }) => good) ? 0 : 1;
 });
