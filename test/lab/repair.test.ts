@@ -9,10 +9,12 @@ import { issue } from './cluster/certificates.ts';
 import { capstan, fqdn, ldapsearch, succeeds, until, valuesOf } from './cluster/hosts.ts';
 import { expectGood, expectReplicated } from './cluster/proofs.ts';
 import { archive, makeClient, recover } from './cluster/recovery.ts';
+import { PLACES_OF_SECRETS, secretsOf } from './cluster/remains.ts';
 import { codesOf, findings } from './health/fault.ts';
 import { keyIds } from './nss.ts';
 import { readyLab } from './ready.ts';
-import { removeLab, sh, unwell } from './support.ts';
+import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
+import { holdersOf, removeLab, SECRETS, sh, unwell, VALUES } from './support.ts';
 
 const HOSTS = ['ca1', 'ca2'] as const;
 const DAYS = 3 * 365 + 1;
@@ -25,6 +27,9 @@ const GIVEN_UP = 180;
 /** The settings of a CS.cfg that a repair changes for its time. */
 const STRICT = 'internaldb.ldapconn.port|internaldb.ldapconn.secureConn|selftests.container.order.startup';
 
+/** The password of the internal token, which the installation generated, as a file beside the rehearsal's secrets. */
+const INTERNAL = 'internal-password';
+
 let keysBefore: string;
 let settingsBefore: string[];
 let keyId: string;
@@ -33,6 +38,23 @@ const secret = randomBytes(32).toString('base64');
 async function settings(): Promise<string[]> {
   const read = (host: string) => sh(host, `grep -hE '^(${STRICT})=' /etc/pki/pki-tomcat/{ca,kra}/CS.cfg`);
   return Promise.all(HOSTS.map(read));
+}
+
+/** Has the password of the internal token lie where the rehearsal's secrets are. */
+async function keepInternal(host: string): Promise<void> {
+  const read = 'sed -n s/^internal=//p /etc/pki/pki-tomcat/password.conf';
+  await sh(host, `umask 077; ${read} > ${VALUES}/${INTERNAL}; test -s ${VALUES}/${INTERNAL}`);
+}
+
+/** The private folders of processes that are gone: what is in them need not be a secret that is known here. */
+function abandoned(host: string): Promise<string> {
+  return sh(
+    host,
+    `shopt -s nullglob
+     for folder in {/run,/dev/shm}/capstan-[0-9]*-*; do
+       run=\${folder##*/capstan-}; test -d /proc/\${run%%-*} || echo $folder
+     done`,
+  );
 }
 
 /** Each request of certmonger: its state, its CA's error and the year in which its certificate ends. */
@@ -52,6 +74,7 @@ beforeAll(async () => {
   [keysBefore, settingsBefore] = [await keyIds('ca1'), await settings()];
   await makeClient('ca1');
   keyId = await archive('ca1', 'before', secret);
+  for (const host of HOSTS) await keepInternal(host);
   await sleepDays(HOSTS, DAYS);
 });
 
@@ -76,23 +99,39 @@ describe('after three years', () => {
   });
 
   test('a repair that is killed is gone on with, and nobody else touches the server before', async () => {
-    await sh(
-      'ca1',
-      `capstan repair --unattended --output json > /root/repair.json 2>&1 & run=$!
-       until grep -q '"step-started","id":"agent"' /root/repair.json; do kill -0 $run; sleep 0.1; done
-       sleep 0.5; kill -9 $run`,
-      REPAIRED,
-    );
-    expect((await capstan('ca1', ['restart'])).last.code).toBe('unfinished-repair');
-    await succeeds('ca1', ['repair', '--unattended'], REPAIRED);
+    await sampled('ca1', async () => {
+      await sh(
+        'ca1',
+        `capstan repair --unattended --output json > /root/repair.json 2>&1 & run=$!
+         until grep -q '"step-started","id":"agent"' /root/repair.json; do kill -0 $run; sleep 0.1; done
+         sleep 0.5; kill -9 $run`,
+        REPAIRED,
+      );
+      expect((await capstan('ca1', ['restart'])).last.code).toBe('unfinished-repair');
+      await succeeds('ca1', ['repair', '--unattended'], REPAIRED);
+    });
     const people = await ldapsearch('ca1', 'ou=people,o=ipaca', "'(uid=capstan-repair*)' uid");
     expect(valuesOf(people, 'uid')).toEqual([]);
   });
 
   test('the other server takes over what all share', async () => {
-    await succeeds('ca2', ['repair', '--unattended'], REPAIRED);
+    await sampled('ca2', () => succeeds('ca2', ['repair', '--unattended'], REPAIRED));
     const { last } = await capstan('ca2', ['repair', '--unattended']);
     expect(last.failures?.map(({ code }) => code)).toEqual(['nothing-expired']);
+  });
+
+  test('no secret was in any command line or environment, nor is it in any log or file', async () => {
+    for (const host of HOSTS) {
+      expect([host, await samplesWith(host, 'certutil')]).not.toEqual([host, 0]);
+      for (const one of [...SECRETS, INTERNAL])
+        expect([host, one, await samplesWithSecret(host, one)]).toEqual([host, one, 0]);
+      expect([host, await secretsOf(host)]).toEqual([host, PLACES_OF_SECRETS]);
+      expect([host, await holdersOf(host, `${VALUES}/${INTERNAL}`)]).toEqual([
+        host,
+        PLACES_OF_SECRETS['token-password'],
+      ]);
+      expect([host, await abandoned(host)]).toEqual([host, '']);
+    }
   });
 });
 
