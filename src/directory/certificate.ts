@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
@@ -24,6 +25,8 @@ export const DIRECTORY_NICKNAME = 'Server-Cert cert-389-ds';
 const CA_NICKNAME = 'Capstan CA';
 /** Of the authorities above an externally signed CA, its issuer first. */
 const ABOVE = `${CA_NICKNAME} above `;
+/** Of those above an earlier certificate, which other servers have still. */
+const FORMER = `${CA_NICKNAME} before `;
 const aboveNickname = (index: number) => `${ABOVE}${index + 1}`;
 const above = (chain: string) => pemCertificates(chain).slice(1).entries();
 /** The entry that names the server's TLS certificate (389-ds configuration reference, `nsSSLPersonalitySSL`). */
@@ -91,26 +94,91 @@ export async function installDirectoryCertificate(
 /**
  * Has the instance trust a renewed certificate of the CA from its next start on, in the place of the one before, and those
  * above it in the place of what was above that one.
+ *
+ * A server that has not taken the new certificate over shows the old one with all above it, and libldap with GnuTLS (3.7.1)
+ * takes that chain by its root alone, whatever of it is known besides. Without that root this server could not even tell the other
+ * that there is a new certificate.
  * @param caCertificate PEM; those of the authorities above it may follow
- * @throws CapstanError `command-failed`
+ * @param keepFormer whether what was above the certificate before stays trusted
+ * @throws CapstanError `directory-trust-stays`, `command-failed`
  */
 export async function trustCaInDirectory(
   host: Host,
   instance: DirectoryInstance,
   caCertificate: string,
+  keepFormer: boolean,
 ): Promise<void> {
-  const folder = instanceFolder(instance);
-  const certutil = (mode: string, nickname: string, ...more: string[]) =>
-    [mode, '-d', folder, '-f', `${folder}/pwdfile.txt`, '-n', nickname].concat(more);
-  const { stdout } = await host.run('certutil', ['-L', '-d', folder]);
-  const before = [...stdout.matchAll(new RegExp(`^(${ABOVE}\\d+) `, 'gm'))].map(([, name = '']) => name);
-  // NSS keeps a certificate that it has under another nickname there: all of them go first.
-  for (const name of [CA_NICKNAME, ...before])
-    await host.run('certutil', certutil('-D', name), { accept: [0, 255] });
+  const former = keepFormer ? await formerAuthorities(host, instance, caCertificate) : [];
+  const certutil = databaseOf(host, instance);
+  await removeAuthorities(certutil);
   const add = (nickname: string, input: string) =>
-    host.run('certutil', certutil('-A', nickname, '-t', 'CT,,', '-a'), { input });
+    certutil(['-A', '-n', nickname, '-t', 'CT,,', '-a'], input);
   await add(CA_NICKNAME, firstCertificate(caCertificate));
   for (const [index, one] of above(caCertificate)) await add(aboveNickname(index), one);
+  for (const [index, one] of former.entries()) await add(`${FORMER}${index + 1}`, one);
+}
+
+/** Whether the instance trusts what was above an earlier certificate of the CA. @throws CapstanError `command-failed` */
+export async function trustsFormer(host: Host, instance: DirectoryInstance): Promise<boolean> {
+  return (await caNicknames(databaseOf(host, instance))).some((name) => name.startsWith(FORMER));
+}
+
+type Certutil = (words: readonly string[], input?: string) => Promise<string>;
+
+/** Runs certutil(1) on the database of an instance; a nickname that is not there is no error. */
+function databaseOf(host: Host, instance: DirectoryInstance): Certutil {
+  const folder = instanceFolder(instance);
+  return async ([mode = '', ...words], input = '') => {
+    const argv = [mode, '-d', folder, '-f', `${folder}/pwdfile.txt`, ...words];
+    const accept = mode === '-D' ? [0, 255] : [0];
+    return (await host.run('certutil', argv, { accept, input })).stdout;
+  };
+}
+
+/**
+ * NSS keeps a certificate that it has under another nickname there: all of them go before others come. Of those that share a
+ * subject it deletes any, whichever nickname it was told.
+ */
+async function removeAuthorities(certutil: Certutil): Promise<void> {
+  for (let names = await caNicknames(certutil); names.length > 0; ) {
+    for (const name of names) await certutil(['-D', '-n', name]);
+    const left = await caNicknames(certutil);
+    if (left.length >= names.length)
+      throw failure(
+        'directory-trust-stays',
+        `certutil does not take "${left[0]}" out of the database of the directory.`,
+        'Look at the log of this run, and whether the disk is full.',
+      );
+    names = left;
+  }
+}
+
+/** The nicknames of the CA and of all that is, or was, above it. */
+async function caNicknames(certutil: Certutil): Promise<string[]> {
+  const names = new RegExp(`^(${CA_NICKNAME}(?: (?:above|before) \\d+)?) +\\S*,\\S*,\\S* *$`, 'gm');
+  return [...(await certutil(['-L'])).matchAll(names)].map(([, name = '']) => name);
+}
+
+/** What is trusted of authorities that are not above the CA any more, and not expired. */
+async function formerAuthorities(
+  host: Host,
+  instance: DirectoryInstance,
+  caCertificate: string,
+): Promise<string[]> {
+  const certutil = databaseOf(host, instance);
+  const found: X509Certificate[] = [];
+  for (const name of await caNicknames(certutil)) {
+    if (name === CA_NICKNAME) continue;
+    const listed = pemCertificates(await certutil(['-L', '-n', name, '-a']));
+    found.push(...listed.map((one) => new X509Certificate(one)));
+  }
+  const known = new Set(pemCertificates(caCertificate).map((one) => new X509Certificate(one).fingerprint256));
+  const former = found.filter(({ fingerprint256, validToDate }) => {
+    const isNew = !known.has(fingerprint256) && validToDate > new Date();
+    known.add(fingerprint256);
+    return isNew;
+  });
+  return former.map(String);
 }
 
 /** The TLS certificate from the CA in the instance's database, PEM. @throws CapstanError `command-failed` */

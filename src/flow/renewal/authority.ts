@@ -1,12 +1,14 @@
 /** What follows when the CA's own certificate is renewed. */
 import { X509Certificate } from 'node:crypto';
-import { trustCaInDirectory } from '../../directory/certificate.ts';
+import { trustCaInDirectory, trustsFormer } from '../../directory/certificate.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { instanceUnit } from '../../directory/instance.ts';
+import { recordedServers } from '../../directory/masters.ts';
+import { presentedChain } from '../../directory/remote.ts';
 import { publishCaCertificate, publishedCaCertificates } from '../../directory/tree.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { writtenByDogtag } from '../../dogtag/own-agent.ts';
-import { failure } from '../../errors.ts';
+import { failure, isInterruption } from '../../errors.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { restart } from '../../host/services.ts';
@@ -79,7 +81,44 @@ export async function refreshCaTrust(host: Host, site: Site, line: (text: string
       pemCertificates(text).map((one) => new X509Certificate(one).raw),
     ),
   );
-  await trustCaInDirectory(host, instance, text);
+  await trustCaInDirectory(host, instance, text, !(await allShow(host, site, text)));
   line(`Restarting the directory ${instance.name}`);
   await restart(host, instanceUnit(instance));
+}
+
+/**
+ * Has the directory trust nobody any more who was above an earlier certificate of the CA, as soon as the directories of all
+ * other servers show the one of now. It is restarted for it.
+ * @returns whether it came to that
+ * @throws CapstanError `command-failed`, `directory-unreachable`
+ */
+export async function forgetFormerTrust(
+  host: Host,
+  site: Site,
+  line: (text: string) => void,
+): Promise<boolean> {
+  const instance = directoryOf(site);
+  if (!(await trustsFormer(host, instance))) return false;
+  const text = await caCertificate(host);
+  if (!(await allShow(host, site, text))) return false;
+  line(`Restarting the directory ${instance.name} without what was above the CA before`);
+  await trustCaInDirectory(host, instance, text, false);
+  await restart(host, instanceUnit(instance));
+  return true;
+}
+
+/** Whether the directories of all other servers show a certificate of the CA. @param text PEM; others may follow it */
+async function allShow(host: Host, site: Site, text: string): Promise<boolean> {
+  const { suffix, ...instance } = directoryOf(site);
+  const servers = await withLocalDirectory(host, instance, (directory) => recordedServers(directory, suffix));
+  const authority = new X509Certificate(text);
+  for (const { hostname } of servers) {
+    if (hostname === site.hostname) continue;
+    const shown = await presentedChain(host, hostname).catch((error: unknown) => {
+      if (isInterruption(error)) throw error;
+      return [];
+    });
+    if (!shown.some(({ raw }) => raw.equals(authority.raw))) return false;
+  }
+  return true;
 }

@@ -26,6 +26,7 @@ import { CA_NICKNAME, trackOne } from '../steps/tracking.ts';
 import { tokenAnswers } from '../token-look.ts';
 import { stepper } from '../token-move.ts';
 import { acceptedFor } from './accepted.ts';
+import { forgetFormerTrust } from './authority.ts';
 import { standingOf, systemCertificates } from './cluster.ts';
 import { endsSoon, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
@@ -89,6 +90,7 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
     await placeCertificates(host, site, waiting, line);
     done.push(...waiting.map(({ certificate }) => `put "${certificate.nickname}" in place`));
   }
+  if (await forgetFormerTrust(host, site, line)) done.push('trusts nobody above the CA of before');
   for (const own of ownCertificates(host, site)) {
     if (!endsSoon(await own.current())) continue;
     line(`Renewing ${own.title}`);
