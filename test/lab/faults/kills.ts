@@ -34,7 +34,12 @@ export interface Struck {
   /** Before the names of its faults and in the lines of the table. */
   prefix: string;
   what: string;
+  /** Seconds of an undo and of the look at what it leaves, where they are not {@link UNDONE}. */
+  undone?: number;
 }
+
+/** Seconds of an undo that starts nothing again. */
+const UNDONE = 30;
 
 /** One kill before an undo, for each point; of another flow than the first server's in the middle of each step. */
 export function killThenUndo(steps: readonly UsualStep[], struck?: Struck): Fault[] {
@@ -45,7 +50,7 @@ export function killThenUndo(steps: readonly UsualStep[], struck?: Struck): Faul
       name: `${struck?.prefix ?? ''}kill-undo/${point.step}/${point.moment}`,
       fault: `${struck?.what ?? ''}SIGKILL at the ${point.moment} of a step, then --undo`,
       where: point.step,
-      seconds: 30 + secondsUntil(steps, point),
+      seconds: (struck?.undone ?? UNDONE) + secondsUntil(steps, point),
       blows: (context) => ({ strikes: [strikeAt(struck?.steps ?? context.steps, point, KILL)] }),
       way: 'undo',
     }),

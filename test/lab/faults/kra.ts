@@ -18,7 +18,7 @@ const STEP = 'key-recovery';
 
 /** The steps of `kra-add` for the first KRA, and their seconds. */
 export const KRA_STEPS: readonly UsualStep[] = [
-  { id: STEP, seconds: 130 },
+  { id: STEP, seconds: 80 },
   { id: 'kra-keys-on-token', seconds: 1 },
   { id: 'key-recovery-proven', seconds: 1.5 },
   { id: 'kra-role', seconds: 0.3 },
@@ -186,11 +186,15 @@ const WITH_SERVER: Flow = {
   flawsOfServer: () => flawsOfKra(HOST),
 };
 
-const ADD: Struck = { flow: KRA_ADD, steps: KRA_STEPS, prefix: 'kra-', what: 'KRA added: ' };
-const CLONE: Struck = { flow: KRA_CLONE, steps: KRA_STEPS, prefix: 'kra-clone-', what: 'KRA cloned: ' };
+/** Seconds of an undo, which starts the CA again, and of the look at what it leaves. */
+const UNDONE = 60;
+
+const COMMON = { steps: KRA_STEPS, undone: UNDONE };
+const ADD: Struck = { ...COMMON, flow: KRA_ADD, prefix: 'kra-', what: 'KRA added: ' };
+const CLONE: Struck = { ...COMMON, flow: KRA_CLONE, prefix: 'kra-clone-', what: 'KRA cloned: ' };
 const SERVER: Struck = {
+  ...COMMON,
   flow: WITH_SERVER,
-  steps: KRA_STEPS,
   prefix: 'setup-kra-',
   what: 'First server with a KRA: ',
 };
@@ -207,8 +211,8 @@ function within(
   what: string,
   one: Pick<Case, 'blows' | 'options' | 'ends' | 'repair' | 'way'>,
 ): Fault {
-  const onward = one.way === 'resume' ? whole : 20;
-  const seconds = AROUND + secondsUntil(KRA_STEPS, middle) + onward;
+  const rest = one.way === 'resume' ? AROUND + whole : UNDONE;
+  const seconds = secondsUntil(KRA_STEPS, middle) + rest;
   return caseFault({ ...one, flow: KRA_ADD, name, fault: `KRA added: ${what}`, where: STEP, seconds });
 }
 

@@ -25,6 +25,7 @@ export interface Draw {
 export function sampleTests({ file, draws, steps }: Sampling): void {
   const seed = Number(process.env.CAPSTAN_FAULTS_SEED ?? seedOfDay());
   const sample = draws.flatMap(({ faults, budget }) => drawSample(faults, seed, budget));
+  const tooLong = draws.flatMap(({ faults, budget }) => faults.filter(({ seconds }) => seconds > budget));
   const outcomes: Outcome[] = [];
   const context = newContext(steps, undefined, {
     tell: async (outcome) => {
@@ -36,7 +37,8 @@ export function sampleTests({ file, draws, steps }: Sampling): void {
   console.log(
     `Faults of seed ${seed}: ${sample.map(({ name }) => name).join(', ')}\n` +
       `Again: CAPSTAN_FAULTS_SEED=${seed} vitest run ${file}, or ` +
-      `npm run faults -- ${sample.map(({ name }) => `--only ${name}`).join(' ')}`,
+      `npm run faults -- ${sample.map(({ name }) => `--only ${name}`).join(' ')}\n` +
+      `Never in this sample, for they take too long: ${tooLong.map(({ name }) => name).join(', ') || 'none'}`,
   );
 
   afterAll(removeLab);
