@@ -141,7 +141,11 @@ function kraAdded(
   const onward = (way: string, blows?: Blows) => run([way, ...worded(PASSWORDS)], blows);
   return {
     host,
-    ...basedOn(base, () => lookAt(host)),
+    ...basedOn(base, async () => {
+      // The Tomcat of a host that was just booted has no port yet.
+      await isUp(host);
+      return lookAt(host);
+    }),
     begin: (options, blows, changed) => run([...worded({ ...PASSWORDS, ...changed }), ...options], blows),
     resume: (blows) => onward('--resume', blows),
     undo: (blows) => onward('--undo', blows),
@@ -207,13 +211,13 @@ const middle = { step: STEP, moment: 'middle' } as const;
 
 /** Something befalls the run in mid-pkispawn. */
 function within(
-  name: string,
-  what: string,
-  one: Pick<Case, 'blows' | 'options' | 'ends' | 'repair' | 'way'>,
+  { flow, prefix, what }: Struck,
+  one: Pick<Case, 'name' | 'fault' | 'blows' | 'options' | 'ends' | 'repair' | 'way'>,
 ): Fault {
   const rest = one.way === 'resume' ? AROUND + whole : UNDONE;
   const seconds = secondsUntil(KRA_STEPS, middle) + rest;
-  return caseFault({ ...one, flow: KRA_ADD, name, fault: `KRA added: ${what}`, where: STEP, seconds });
+  const named = { name: prefix + one.name, fault: what + one.fault };
+  return caseFault({ ...one, ...named, flow, where: STEP, seconds });
 }
 
 const inTheMiddle =
@@ -227,36 +231,44 @@ const inTheMiddle =
 const AWAY = 'mount -t tmpfs -o mode=0777 tmpfs /var/lib/softhsm/tokens';
 const BACK = 'umount /var/lib/softhsm/tokens';
 
-/** What may befall a run in mid-pkispawn besides a kill: it is interrupted, or goes on by one of the ways. */
-function mishaps(): Fault[] {
-  const power = { power: () => labPower(machine, LAB, HOST, 'kill') };
-  return [
-    within('kra-interrupt', 'SIGINT in mid-pkispawn', {
-      blows: inTheMiddle({ signal: 'SIGINT' }),
-      ends: { exit: 130 },
-      way: 'itself',
+function interrupted(struck: Struck): Fault {
+  return within(struck, {
+    name: 'interrupt',
+    fault: 'SIGINT in mid-pkispawn',
+    blows: inTheMiddle({ signal: 'SIGINT' }),
+    ends: { exit: 130 },
+    way: 'itself',
+  });
+}
+
+/** The host loses its power, or its HSM, in mid-pkispawn, and goes on by one of the ways. */
+function losses(struck: Struck): Fault[] {
+  const { host } = struck.flow;
+  const power = { power: () => labPower(machine, LAB, host, 'kill') };
+  return (['resume', 'undo'] as const).flatMap((way) => [
+    within(struck, {
+      name: `power-${way}`,
+      fault: `Power cut in mid-pkispawn, then --${way}`,
+      blows: inTheMiddle({ outside: 'power' }, power),
+      async repair() {
+        await labPower(machine, LAB, host, 'on');
+        return undefined;
+      },
+      way,
     }),
-    ...(['resume', 'undo'] as const).flatMap((way) => [
-      within(`kra-power-${way}`, `Power cut in mid-pkispawn, then --${way}`, {
-        blows: inTheMiddle({ outside: 'power' }, power),
-        async repair() {
-          await labPower(machine, LAB, HOST, 'on');
-          return undefined;
-        },
-        way,
-      }),
-      within(`kra-hsm-${way}`, `HSM away in mid-pkispawn, --keep, back again, then --${way}`, {
-        options: ['--keep'],
-        blows: inTheMiddle({ script: AWAY }),
-        ends: { exit: 1 },
-        async repair() {
-          await sh(HOST, BACK);
-          return undefined;
-        },
-        way,
-      }),
-    ]),
-  ];
+    within(struck, {
+      name: `hsm-${way}`,
+      fault: `HSM away in mid-pkispawn, --keep, back again, then --${way}`,
+      options: ['--keep'],
+      blows: inTheMiddle({ script: AWAY }),
+      ends: { exit: 1 },
+      async repair() {
+        await sh(host, BACK);
+        return undefined;
+      },
+      way,
+    }),
+  ]);
 }
 
 /** Every fault of `kra-add`. */
@@ -264,8 +276,10 @@ export function kraFaults(): Fault[] {
   return [
     killChain('kra-kill-resume', AROUND + 3 * whole, pointsOf(KRA_STEPS), ADD),
     ...killThenUndo(KRA_STEPS, ADD),
-    ...mishaps(),
+    interrupted(ADD),
+    ...losses(ADD),
     ...elsewhere(CLONE, 0),
+    ...losses(CLONE),
     ...elsewhere(SERVER, 110),
   ];
 }
@@ -294,5 +308,5 @@ export function kraStepFaults(): Fault[] {
 
 /** What `npm test` draws from. */
 export function sampledKraFaults(): Fault[] {
-  return [...kraStepFaults(), ...killThenUndo(KRA_STEPS, ADD), ...mishaps()];
+  return [...kraStepFaults(), ...killThenUndo(KRA_STEPS, ADD), interrupted(ADD), ...losses(ADD)];
 }
