@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { withLocalDirectory } from '../../directory/client.ts';
-import { LDAPS_PORT } from '../../directory/instance.ts';
+import { instanceUnit, LDAPS_PORT } from '../../directory/instance.ts';
 import { recordedServers } from '../../directory/masters.ts';
 import { agentCredentials } from '../../dogtag/agent.ts';
 import { removeArchivedPasswords } from '../../dogtag/archives.ts';
@@ -19,6 +19,7 @@ import { spawn } from '../../dogtag/spawn.ts';
 import { isSubsystemEnabled } from '../../dogtag/subsystem.ts';
 import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
+import { restart } from '../../host/services.ts';
 import { within } from '../../host/wait.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
@@ -80,7 +81,12 @@ export function keyRecovery(host: Host, site: Site, secrets: () => KraSecrets, u
       await stopInstance(host, INSTANCE);
       const failed = pin && (await failureOf(() => purgeToken(host, { ...keys, pin }, report)));
       await unmakeKra(host, site, isFirst, report);
-      if (undo.keepCa) await restoreCa(host, site, report.line);
+      if (undo.keepCa) {
+        // 389-ds goes on holding open the file of a virtual list's index that is removed, and waits for itself without
+        // end when the next pkispawn has that index rebuilt (1.4.4, seen after a power cut).
+        await restart(host, instanceUnit(directoryOf(site)));
+        await restoreCa(host, site, report.line);
+      }
       if (failed) throw failed;
     },
   };
