@@ -19,7 +19,7 @@ import { spawn } from '../../dogtag/spawn.ts';
 import { isSubsystemEnabled } from '../../dogtag/subsystem.ts';
 import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
-import { restart } from '../../host/services.ts';
+import { isActive, restart } from '../../host/services.ts';
 import { within } from '../../host/wait.ts';
 import { moduleName } from '../../hsm/token.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
@@ -81,15 +81,19 @@ export function keyRecovery(host: Host, site: Site, secrets: () => KraSecrets, u
       await stopInstance(host, INSTANCE);
       const failed = pin && (await failureOf(() => purgeToken(host, { ...keys, pin }, report)));
       await unmakeKra(host, site, isFirst, report);
-      if (undo.keepCa) {
-        // 389-ds goes on holding open the file of a virtual list's index that is removed, and waits for itself without
-        // end when the next pkispawn has that index rebuilt (1.4.4, seen after a power cut).
-        await restart(host, instanceUnit(directoryOf(site)));
-        await restoreCa(host, site, report.line);
-      }
+      await restartIfUp(host, instanceUnit(directoryOf(site)));
+      if (undo.keepCa) await restoreCa(host, site, report.line);
       if (failed) throw failed;
     },
   };
+}
+
+/**
+ * 389-ds goes on holding open the file of a virtual list's index that is removed, and waits for itself without end when the
+ * next pkispawn has that index rebuilt (1.4.4, seen after a power cut): a resumed run may do that at once.
+ */
+async function restartIfUp(host: Host, unit: string): Promise<void> {
+  if (await isActive(host, unit)) await restart(host, unit);
 }
 
 async function makeKra(host: Host, site: Site, secrets: KraSecrets, report: StepReport): Promise<void> {
