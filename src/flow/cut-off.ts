@@ -6,6 +6,7 @@ import { removeServer } from '../directory/masters.ts';
 import { removeReferral, shutOut, supplierId, unmakeSupplier } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
 import { cleanRuv } from '../directory/ruv.ts';
+import { endTurn, inTurn } from '../directory/turn.ts';
 import { joinUid } from '../dogtag/security-domain.ts';
 import { CapstanError, failure, isInterruption, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -50,7 +51,7 @@ export async function cutOff(
   // One tells the others.
   if (id !== undefined) await told.one(names, (remote) => cleanRuv(host, remote, cut.suffix, id));
   // The vector stays with the data, also where nobody supplies them any more: it had to be clean before.
-  await told.each((remote, peer) => unmake(remote, peer, cut));
+  await told.each((remote, peer) => unmake(host, site, remote, peer, cut));
   // After the RUV is clean: before that 389-ds would add it again.
   await told.each((remote) => removeReferral(remote, cut.suffix, site.hostname));
   // Last of all: it is replicated, and no peer lets this server in any more.
@@ -132,10 +133,19 @@ async function forgetIdentity(remote: Directory, site: JoinedSite): Promise<void
 }
 
 /** Ends the supplying of a peer that began for this server alone. */
-async function unmake(remote: Directory, peer: string, { suffix, unmakeAt }: Cut): Promise<void> {
+async function unmake(
+  host: Host,
+  site: JoinedSite,
+  remote: Directory,
+  peer: string,
+  { suffix, unmakeAt }: Cut,
+): Promise<void> {
+  await endTurn(remote, site.hostname);
   if (unmakeAt !== peer) return;
-  const others = (await agreementsOf(remote)).filter((one) => one.suffix === suffix);
-  if (others.length === 0) await unmakeSupplier(remote, suffix);
+  await inTurn(host, remote, site.hostname, async () => {
+    const others = (await agreementsOf(remote)).filter((one) => one.suffix === suffix);
+    if (others.length === 0) await unmakeSupplier(remote, suffix);
+  });
 }
 
 /** Takes a directory that is down for one that tells nothing; for `catch`. */

@@ -6,6 +6,7 @@ import { allocateReplicaId } from '../../directory/replica-id.ts';
 import { letIn, makeSupplier, supplierId } from '../../directory/replication.ts';
 import { proveReplication } from '../../directory/replication-proof.ts';
 import { beginSupplying } from '../../directory/supplying.ts';
+import { inTurn } from '../../directory/turn.ts';
 import { CA_BACKEND, CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { type CapstanError, isInterruption, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -104,10 +105,14 @@ async function bothSupply(
   report: StepReport,
 ): Promise<void> {
   const domain = directoryOf(site).suffix;
-  const theirs = await supplierId(remote, suffix);
-  await report.remember({ supplierMade: report.facts.supplierMade ?? theirs === undefined });
-  if (theirs === undefined) await beginSupplying(host, remote, suffix, domain);
-  else await makeSupplier(remote, suffix, theirs);
+  // Of two that make one server a supplier at the same time 389-ds refuses one, and ends with a segmentation fault when
+  // the other has its changelog trimmed (1.4.4.11, seen).
+  await inTurn(host, remote, site.hostname, async () => {
+    const theirs = await supplierId(remote, suffix);
+    await report.remember({ supplierMade: report.facts.supplierMade ?? theirs === undefined });
+    if (theirs === undefined) await beginSupplying(host, remote, suffix, domain);
+    else await makeSupplier(remote, suffix, theirs);
+  });
   const replicaId =
     (report.facts.replicaId as number | undefined) ??
     (await supplierId(local, suffix)) ??
