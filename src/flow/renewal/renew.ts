@@ -103,7 +103,11 @@ export async function requireServer(): Promise<InstalledServer> {
     );
   }
   if (server.hasCa) return server;
-  throw refusal('no-ca', `${server.site.hostname} has no CA, and no certificates to renew.`);
+  throw refusal(
+    'no-ca',
+    `${server.site.hostname} has no CA, without which nothing is renewed here.`,
+    'Before the certificate of its directory ends, give it a CA with "capstan ca-add"; it is renewed then.',
+  );
 }
 
 function wantedCertificates(nickname: string | undefined, hasKra: boolean): readonly SystemCertificate[] {
