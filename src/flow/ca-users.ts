@@ -1,13 +1,16 @@
 /** The users that Capstan keeps in the CA's subtree, and all that a CA that leaves has there. */
-import type { Directory } from '../directory/client.ts';
+import type { Directory, Entry } from '../directory/client.ts';
 import {
+  agentUid,
   type CaUser,
   domainTraces,
   GROUPS_DN,
   joinUid,
+  KRA_DOMAIN_GROUP,
   KRA_GROUPS_DN,
   kraTraces,
   SESSIONS_DN,
+  userDn,
 } from '../dogtag/security-domain.ts';
 
 /**
@@ -27,11 +30,13 @@ export async function removeCaUser(directory: Directory, dn: string, groupsDn = 
     filter: `(uniqueMember=${dn})`,
     attributes: ['uniqueMember'],
   });
-  for (const group of groups) {
-    const mine = group.values('uniqueMember').filter((one) => one.toLowerCase() === dn.toLowerCase());
-    await directory.take(group.dn, 'uniqueMember', mine);
-  }
+  for (const group of groups) await takeOut(directory, group, dn);
   await directory.remove(dn);
+}
+
+async function takeOut(directory: Directory, group: Entry, dn: string): Promise<void> {
+  const mine = group.values('uniqueMember').filter((one) => one.toLowerCase() === dn.toLowerCase());
+  if (mine.length > 0) await directory.take(group.dn, 'uniqueMember', mine);
 }
 
 /**
@@ -59,6 +64,9 @@ export async function removeKraTraces(directory: Directory, hostname: string): P
     await removeInstallTokens(directory, uid);
     await removeCaUser(directory, dn);
   }
+  // The agent stays the CA's, and tells CAs of no KRA any more.
+  const group = await directory.entry(KRA_DOMAIN_GROUP, ['uniqueMember']);
+  if (group) await takeOut(directory, group, userDn(agentUid(hostname)));
   if (!(await directory.entry(KRA_GROUPS_DN, ['1.1']))) return;
   for (const dn of own) await removeCaUser(directory, dn, KRA_GROUPS_DN);
 }
