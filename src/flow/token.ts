@@ -10,6 +10,7 @@ import type { JournalEntry } from '../plan/journal.ts';
 import type { StepReport } from '../plan/step.ts';
 import type { Secret } from '../secret/secret.ts';
 import { PKI_USER, type TokenChoice } from './site.ts';
+import { seen } from './token-look.ts';
 
 /** Works on the token, logged in, through its library in a process of pkiuser's. */
 export async function onToken<T>(
@@ -19,11 +20,13 @@ export async function onToken<T>(
   work: (module: Module, slot: number) => Promise<T>,
 ): Promise<T> {
   const request = { libraryPath: token.libraryPath, user: PKI_USER };
-  return withModule(host, request, async (module) => {
-    const { slot } = selectToken(await module.tokens(), token.label);
-    await module.login(slot, pin);
-    return work(module, slot);
-  });
+  const login = () =>
+    withModule(host, request, async (module) => {
+      const { slot } = selectToken(await module.tokens(), token.label);
+      await module.login(slot, pin);
+      return work(module, slot);
+    });
+  return seen(host, login);
 }
 
 /** The keys that a step makes: on which token, and the nicknames of their certificates. */

@@ -15,20 +15,23 @@ import { modulusOf, protectionProblems } from '../../hsm/proof.ts';
 import { selectToken } from '../../hsm/token.ts';
 import { PKI_USER, type TokenChoice } from '../site.ts';
 import { onToken } from '../token.ts';
+import { seen } from '../token-look.ts';
 
 /**
  * The token and its certificates, seen as Dogtag's user without a login.
  * @throws CapstanError `token-not-found`, `token-ambiguous`, and those of {@link withModule}
  */
 export function tokenFacts(host: Host, { label, libraryPath }: TokenChoice): Promise<HsmFacts> {
-  return withModule(host, { libraryPath, user: PKI_USER }, async (module) => {
-    const token = selectToken(await module.tokens(), label);
-    const objects = await module.objects(token.slot);
-    const certificates = objects.flatMap(({ class: kind, label: name, value }) =>
-      kind === 'certificate' && value !== undefined ? [{ label: name, der: value }] : [],
-    );
-    return { token, certificates };
-  });
+  const look = () =>
+    withModule(host, { libraryPath, user: PKI_USER }, async (module) => {
+      const token = selectToken(await module.tokens(), label);
+      const objects = await module.objects(token.slot);
+      const certificates = objects.flatMap(({ class: kind, label: name, value }) =>
+        kind === 'certificate' && value !== undefined ? [{ label: name, der: value }] : [],
+      );
+      return { token, certificates };
+    });
+  return seen(host, look);
 }
 
 /** Where it is remembered that a PIN was refused: in memory, until the host is booted. */
