@@ -72,6 +72,8 @@ export function keyRecovery(host: Host, site: Site, secrets: () => KraSecrets, u
       : `Create a clone of the KRA of ${site.kraMaster}, with the keys on the token ${site.token.label}`,
     done: async () => false,
     async apply(report) {
+      // pkispawn asks it; a resumed run that took this step back has left it stopped.
+      await restoreCa(host, site, report.line);
       const make = () => makeKra(host, site, secrets(), report);
       await (isFirst ? withKeysRemembered(host, { ...keys, pin: secrets().token }, report, make) : make());
     },
