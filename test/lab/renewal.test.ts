@@ -68,6 +68,16 @@ async function authorityEnd(host: string): Promise<number> {
   return Number(await sh(host, read));
 }
 
+/** Whether a server takes over what another has renewed, in some of the runs that its timer makes every hour. */
+async function followed(host: string, before: Words): Promise<boolean> {
+  for (let run = 1; run <= 4; run += 1) {
+    await sh(host, 'systemctl start --no-block capstan-renewal.service');
+    const { found } = await until(BY_ITSELF / 4, () => isRenewed(host, before), Boolean);
+    if (found) return true;
+  }
+  return false;
+}
+
 /** What is archived through one server is recovered through another, with keys that the CA passes on as well. */
 async function expectRecovery(one: string, other: string, uid: string): Promise<void> {
   const secret = randomBytes(500).toString('base64');
@@ -144,9 +154,7 @@ describe('when their end comes near, certmonger by itself', () => {
         for (const host of HOSTS) await approachEnd(host);
         expect(await renewed('ca1')).toBe(true);
         for (const host of HOSTS) await usualEnd(host);
-        // What its timer does within the hour.
-        await sh('ca2', 'systemctl start --no-block capstan-renewal.service');
-        expect(await renewed('ca2')).toBe(true);
+        expect(await followed('ca2', before.ca2)).toBe(true);
       }),
     );
     const [master, other] = [await tracked('ca1'), await tracked('ca2')];
