@@ -3,12 +3,13 @@
  * Capstan. The third host loses its power in the middle of the first run. Judged by the tools of Dogtag, NSS and OpenLDAP.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BUNDLE } from '../../scripts/lib/task.ts';
 import { drawnSecret } from '../../src/flow/replica-prepare.ts';
 import { issue } from './cluster/certificates.ts';
 import { cut, fqdn, heal, ldapsearch, power, SUFFIXES, until, valuesOf } from './cluster/hosts.ts';
 import { expectGood } from './cluster/proofs.ts';
 import { hsmToken, keyIds, keys } from './nss.ts';
-import { builtBundle, CONTROL, Control, LOG, type Played, type Recap } from './playbooks/control.ts';
+import { CONTROL, Control, LOG, type Played, type Recap } from './playbooks/control.ts';
 import { sampled, samplesMatching, samplesWith, samplesWithSecret } from './sampler.ts';
 import { freshLab, holdersOf, inHost, LAB, machine, removeLab, SECRETS, sh, VALUES } from './support.ts';
 
@@ -57,7 +58,7 @@ function holdersOfJoinSecret(host: string): Promise<string> {
 
 beforeAll(async () => {
   await freshLab({ hosts: [CONTROL, ...HOSTS], bundle: 'none' });
-  await control.prepare({ bundle: builtBundle(), hosts: HOSTS });
+  await control.prepare({ bundle: BUNDLE, hosts: HOSTS });
 });
 
 afterAll(removeLab);

@@ -1,5 +1,4 @@
 /** A control host in the lab: Ansible, the collection, an inventory of the lab's hosts, and their secrets in a vault. */
-import { readFileSync } from 'node:fs';
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,12 +24,6 @@ const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));
  */
 const PACKAGES = '/usr/lib/python3/dist-packages';
 const TAKEN = /^(ansible|jinja2|markupsafe|yaml|resolvelib)$|^(ansible_core|jinja2|pyyaml)-/i;
-
-/** The bundle of the checkout, which the control host has for the others. */
-export function builtBundle(): string {
-  const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8'));
-  return join(CHECKOUT, `build/capstan-${version}-linux-x64.tar.gz`);
-}
 
 /** A host's part in a run, as the recap of Ansible tells it. */
 export interface Recap {
