@@ -19,8 +19,8 @@ const SHOW_KEY = 'cp -p $K/hidden-key $(cat $K/hidden-name); rm $K/hidden-key';
 /** Writes into certmonger's file of a request while it is down. */
 function request(id: string, expression: string): { make: string; mend: string } {
   return {
-    make: `systemctl stop certmonger; f=$(grep -l '^id=${id}$' /var/lib/certmonger/requests/*); echo $f > $K/request; keep $f; sed -i -e '${expression}' $f; systemctl start certmonger`,
-    mend: 'systemctl stop certmonger; give $(cat $K/request); systemctl start certmonger',
+    make: `systemctl stop certmonger; f=$(grep -l '^id=${id}$' /var/lib/certmonger/requests/*); echo $f > $K/request; keep $f; sed -i -e '${expression}' $f; begin certmonger`,
+    mend: 'systemctl stop certmonger; give $(cat $K/request); begin certmonger',
   };
 }
 
@@ -124,11 +124,11 @@ export const TRACKING_FAULTS: readonly MadeFault[] = [
   {
     // The same certificate in a database of its own: a request that is well, in the wrong token.
     codes: 'tracking-token-differs',
-    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; systemctl start certmonger
+    make: `f=$(grep -l '^id=capstan-subsystem$' /var/lib/certmonger/requests/*); echo $f > $K/request; systemctl stop certmonger; keep $f; rm $f; begin certmonger
 mkdir /root/other; certutil -N --empty-password -d /root/other; head -c 64 /dev/urandom > $K/noise
 certutil -S -d /root/other -n 'subsystemCert cert-pki-ca' -s CN=other -x -t u,u,u -v 12 -z $K/noise >/dev/null 2>&1
 getcert start-tracking -d /root/other -n 'subsystemCert cert-pki-ca' -I capstan-subsystem -c capstan -w >/dev/null`,
-    mend: 'getcert stop-tracking -i capstan-subsystem >/dev/null; systemctl stop certmonger; rm -r /root/other; give $(cat $K/request); systemctl start certmonger',
+    mend: 'getcert stop-tracking -i capstan-subsystem >/dev/null; systemctl stop certmonger; rm -r /root/other; give $(cat $K/request); begin certmonger',
   },
   {
     codes: 'tracking-ca-missing',

@@ -32,7 +32,8 @@ export interface Finding {
 
 /**
  * `$K` is a folder of the fault; `keep FILE` and `give FILE` save a file and put it back; `shadow FILE` and `unshadow FILE` lay what comes in over a file;
- * `ldap` takes LDIF; `entry DN` prints an entry with all that can be added again.
+ * `ldap` takes LDIF; `entry DN` prints an entry with all that can be added again; `begin UNIT` starts a service that was
+ * started often a moment ago, which systemd refuses from the sixth start in ten seconds on.
  */
 export const PRELUDE = `
 L='-Q -Y EXTERNAL -H ldapi://%2Frun%2Fslapd-EXAMPLE-TEST.socket'
@@ -47,6 +48,7 @@ ldap() { ldapmodify $L >/dev/null; }
 entry() { ldapsearch -LLL -o ldif-wrap=no $L -b "$1" "\${@:2}"; }
 value() { entry "$1" -s base "$2" | sed -n "s/^$2: //p" | head -1; }
 tool() { pkcs11-tool --module $M --token-label "$T" "$@"; }
+begin() { systemctl reset-failed "$1"; systemctl start "$1"; }
 `;
 
 /**

@@ -108,7 +108,7 @@ export const SERVICE_FAULTS: readonly MadeFault[] = [
     codes: 'service-stopped',
     alone: true,
     make: 'systemctl stop certmonger',
-    mend: 'systemctl start certmonger',
+    mend: 'begin certmonger',
   },
   {
     codes: 'service-stopped',
