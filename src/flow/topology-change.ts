@@ -3,6 +3,7 @@ import { addAgreement, removeAgreement } from '../directory/agreement.ts';
 import type { Directory } from '../directory/client.ts';
 import { letIn, shutOut } from '../directory/replication.ts';
 import { proveReplication } from '../directory/replication-proof.ts';
+import { replicasOf } from '../directory/ruv.ts';
 import { CapstanError, refusal, sentenceOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { quoted } from '../names/quoted.ts';
@@ -12,6 +13,7 @@ import { type FeedLook, isBetween, type Link, linksOf, partsOf } from './feeds.t
 import type { Report } from './site.ts';
 import { stepper } from './token-move.ts';
 import {
+  askOne,
   atServer,
   type Cluster,
   clusterOf,
@@ -88,7 +90,7 @@ export async function removeLink(
     requireReached(pair, 'With --force, only the server that answers is told.');
     requireWhole(pair);
   }
-  const reached = pair.link.filter((name) => problemOf(pair, name) === undefined);
+  const reached = await whoAnswers(host, pair);
   const step = stepper(
     host,
     listen,
@@ -102,6 +104,26 @@ export async function removeLink(
       (name) => `${name} did not answer and still has its side: run the command again when it is back.`,
     ),
   };
+}
+
+/** Those of the two that can be told. One that was only slow to answer a moment ago is asked again: it would keep its side. */
+async function whoAnswers(host: Host, pair: Pair): Promise<string[]> {
+  const answering: string[] = [];
+  for (const name of pair.link) {
+    const problem = problemOf(pair, name);
+    if (problem === undefined || (await answers(host, pair, name))) answering.push(name);
+  }
+  return answering;
+}
+
+async function answers(host: Host, { cluster }: Pair, name: string): Promise<boolean> {
+  try {
+    await askOne(host, name, (bounded) => atServer(bounded, cluster, name, replicasOf));
+    return true;
+  } catch (error) {
+    if (host.signal.aborted) throw error;
+    return false;
+  }
 }
 
 async function findPair(host: Host, one: string, other: string): Promise<Pair> {
