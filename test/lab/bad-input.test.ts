@@ -11,7 +11,8 @@ import { SECRETS } from './bad-input/secrets.ts';
 import { FIXTURES, install, uninstall } from './bad-input/support.ts';
 import { TOKENS } from './bad-input/tokens.ts';
 import { NOTHING_UNFINISHED, UNFINISHED } from './bad-input/unfinished.ts';
-import { freshLab, inHost, lastEvent, removeLab, sh, VALUES, value } from './support.ts';
+import { tokenListing } from './nss.ts';
+import { freshLab, inHost, lastEvent, removeLab, sh } from './support.ts';
 
 const TABLES: readonly [string, readonly BadInput[]][] = [
   ['words and options', ARGUMENTS],
@@ -27,19 +28,10 @@ const TABLES: readonly [string, readonly BadInput[]][] = [
 
 let atFirst: string;
 
-/** What is on the token, by another program. */
-async function tokenObjects(): Promise<string> {
-  const [library, label] = [await value('library-path'), await value('token-name')];
-  return sh(
-    HOST,
-    `pkcs11-tool --module "${library}" --token-label "${label}" --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null`,
-  );
-}
-
 beforeAll(async () => {
   await freshLab({ hosts: [HOST] });
   await sh(HOST, FIXTURES + OVERRIDES);
-  atFirst = await tokenObjects();
+  atFirst = await tokenListing(HOST);
 });
 
 afterAll(removeLab);
@@ -103,7 +95,7 @@ describe('where an installation is unfinished', () => {
 });
 
 test('nothing is on the token that was not there before', async () => {
-  expect(await tokenObjects()).toBe(atFirst);
+  expect(await tokenListing(HOST)).toBe(atFirst);
 });
 
 /** One test for each wrong invocation of a table; all of them are made before the first is judged. */

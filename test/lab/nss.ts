@@ -36,11 +36,19 @@ export async function keys(host: string, token: NssToken): Promise<string[]> {
     .toSorted();
 }
 
-/** The ids of the private keys on the token of the rehearsal, by pkcs11-tool, one a line. */
-export async function keyIds(host: string): Promise<string> {
-  const token = `--module ${await value('library-path')} --token-label '${await value('token-name')}'`;
+/** What pkcs11-tool sees on the token of the rehearsal, logged in. */
+export function tokenListing(host: string, words = ''): Promise<string> {
   return sh(
     host,
-    `pkcs11-tool ${token} --login --pin "$(cat ${VALUES}/token-password)" -O --type privkey 2>/dev/null | grep ' ID:' | sort`,
+    `cd ${VALUES}; pkcs11-tool --module "$(cat library-path)" --token-label "$(cat token-name)" --login --pin "$(cat token-password)" -O ${words} 2>/dev/null`,
   );
+}
+
+/** The ids of the private keys on the token of the rehearsal, one a line. */
+export async function keyIds(host: string): Promise<string> {
+  const listed = await tokenListing(host, '--type privkey');
+  return [...listed.matchAll(/^ +ID: .*$/gm)]
+    .map(([line]) => line)
+    .toSorted()
+    .join('\n');
 }

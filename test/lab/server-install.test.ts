@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { labPower, labTokenReset } from '../../src/lab/lab.ts';
-import { keys, trustFlags } from './nss.ts';
+import { keys, tokenListing, trustFlags } from './nss.ts';
 import { sampled, samplesWith, samplesWithSecret } from './sampler.ts';
 import { supportBundleTests } from './server/support-bundle.ts';
 import {
@@ -52,14 +52,6 @@ async function install(changes: Record<string, string> = {}, accept = [0]) {
   return inHost('ca1', argv, { deadline: INSTALL_DEADLINE, accept });
 }
 
-/** What pkcs11-tool sees on the token, logged in. */
-function tokenObjects(): Promise<string> {
-  return sh(
-    'ca1',
-    `pkcs11-tool --module ${library} --token-label '${label}' --login --pin "$(cat ${VALUES}/token-password)" -O 2>/dev/null`,
-  );
-}
-
 describe('server-install', () => {
   test('builds a CA, showing each step', async () => {
     await sampled('ca1', async () => {
@@ -78,7 +70,7 @@ describe('server-install', () => {
   });
 
   test('the four keys are on the token, sensitive, made there and not extractable', async () => {
-    const objects = (await tokenObjects()).split(
+    const objects = (await tokenListing('ca1')).split(
       /^(?=Private Key Object|Public Key Object|Certificate Object)/m,
     );
     const privateKeys = objects.filter((object) => object.startsWith('Private Key Object'));
@@ -315,9 +307,9 @@ describe('the server afterwards', () => {
 
 describe('uninstall', () => {
   test('leaves the keys on the token and nothing else', async () => {
-    const before = await tokenObjects();
+    const before = await tokenListing('ca1');
     await inHost('ca1', ['capstan', 'uninstall', '--unattended'], { deadline: 300 });
-    expect(await tokenObjects()).toBe(before);
+    expect(await tokenListing('ca1')).toBe(before);
     const remains = await sh(
       'ca1',
       'ls -d /etc/pki/pki-tomcat /var/lib/pki/pki-tomcat /etc/dogtag/tomcat/pki-tomcat /etc/default/pki-tomcat /etc/dirsrv/slapd-EXAMPLE-TEST /var/lib/dirsrv/slapd-EXAMPLE-TEST /etc/dirsrv/ssca /etc/capstan/ca.crt /root/ca-agent.p12 /root/.dogtag /var/lib/capstan/* /etc/pki/nssdb 2>/dev/null || true',
@@ -342,7 +334,7 @@ describe('uninstall', () => {
       'ca1',
       `${tool} --keypairgen --key-type rsa:2048 --id ff01 --label 'somebody else' >/dev/null 2>&1`,
     );
-    const foreign = await tokenObjects();
+    const foreign = await tokenListing('ca1');
     expect(foreign).toContain('somebody else');
     // Passwords that are hard to carry: through an answer file, a deployment configuration, password.conf and LDAP.
     await sh(
@@ -354,6 +346,6 @@ describe('uninstall', () => {
     await sh('ca1', 'systemctl restart pki-tomcatd@pki-tomcat; sleep 20', { deadline: 120 });
     expect(await sh('ca1', 'capstan status')).toContain('all is well');
     await inHost('ca1', ['capstan', 'uninstall', '--unattended', '--purge-token'], { deadline: 300 });
-    expect(await tokenObjects()).toBe(foreign);
+    expect(await tokenListing('ca1')).toBe(foreign);
   });
 });

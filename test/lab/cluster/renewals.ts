@@ -1,7 +1,8 @@
 /** How the system certificates of a host are, by certmonger, Dogtag's configuration, the token's tool and AuditVerify. */
 import { dirname } from 'node:path';
 import { expect } from 'vitest';
-import { sh, VALUES } from '../support.ts';
+import { tokenListing } from '../nss.ts';
+import { sh } from '../support.ts';
 
 /** What all servers of a cluster share, by nickname. */
 export const SHARED = [
@@ -145,10 +146,7 @@ export async function configured(
 
 /** What is on the token, as its tool lists it: keys by their ids, and certificates, without the handles. */
 export async function tokenObjects(host: string): Promise<{ keys: string[]; certificates: string[] }> {
-  const listed = await sh(
-    host,
-    `cd ${VALUES}; pkcs11-tool --module "$(cat library-path)" --token-label "$(cat token-name)" --login --pin "$(cat token-password)" -O 2>/dev/null`,
-  );
+  const listed = await tokenListing(host);
   const objects = listed.split(/^(?=\S)/m).map((object) => object.replaceAll(/\s+/g, ' ').trim());
   return {
     keys: objects
