@@ -34,6 +34,9 @@ over within the hour, or at once by "capstan renew --all".
 A run that was killed is gone on with by capstan-renewal.service, within the hour; or run the
 command again.
 
+Where the certificate of the CA has expired, the new one is accepted, and "capstan repair"
+puts it in place.
+
 A CA that signs itself is renewed by "capstan renew". docs/external-ca.md tells more.
 
 Exit codes: 0 done, 1 failed, 2 refused and nothing was changed, 130 interrupted.`;

@@ -15,7 +15,11 @@ Dogtag is started in spite of what has expired: its self tests end it no more, a
 to the directory of this host without TLS. By its CA, each expired certificate is renewed
 for the key that it has: the agent's, the directory's, the TLS server's, and through
 certmonger those on the token. All are put in place, the settings are taken back, and
-Dogtag starts for good. No key is made. The CA's own certificate is not touched.
+Dogtag starts for good. No key is made.
+
+Where the CA's own certificate has expired, it comes first. A CA that signs itself does so
+once more; for one that another authority signed, have its new certificate accepted before:
+"capstan ca-renew --external-ca", then "capstan ca-renew --external-cert-file".
 
 In a cluster, begin with the server that renews for all ("capstan role list"); the others
 take over what it renewed, each by this command.

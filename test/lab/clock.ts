@@ -1,6 +1,6 @@
 /** The clock of a lab's hosts, moved ahead; see clock.c. */
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,8 +37,12 @@ export async function sleepDays(hosts: readonly string[], days: number): Promise
         '-lpthread',
       ],
     ]);
-    for (const host of hosts)
-      await copyFile(join(folder, 'clock.so'), `${await labRootPath(LAB, host)}${LIBRARY}`);
+    for (const host of hosts) {
+      const library = `${await labRootPath(LAB, host)}${LIBRARY}`;
+      // Programs that run since an earlier sleep have the old file open.
+      await copyFile(join(folder, 'clock.so'), `${library}.new`);
+      await rename(`${library}.new`, library);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

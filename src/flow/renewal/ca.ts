@@ -83,7 +83,8 @@ export async function requestCaCertificate(
 }
 
 /**
- * Takes a certificate by another authority in the place of the one that the CA has.
+ * Takes a certificate by another authority in the place of the one that the CA has. Where that one has expired, Dogtag does
+ * not start before all the others are renewed as well: the new one is accepted, and a repair puts it in place.
  * @throws CapstanError (exit code 2, nothing changed) as {@link requestCaCertificate}, and PreflightError with every flaw of the
  *   certificates; (exit code 1) `renewal-failed`, `renewal-slow`, those of the placement, `interrupted`
  */
@@ -99,14 +100,17 @@ export async function takeCaCertificate(
   const wish = wishOf(current);
   const checks = [caCheck(host, site, expired), certificateCheck(files, wish)];
   await runChecks([masterCheck(host, site), ...checks, tokenCheck(host, site)], run.listen);
-  return replace(host, site, run, {
-    title: 'Take in the certificate of the CA, and those above it',
+  const source: Source = {
+    title: expired
+      ? 'Accept the certificate of the CA, and those above it, for the repair of this server'
+      : 'Take in the certificate of the CA, and those above it',
     async chain(line) {
       const { certificate, above } = await chainIn(files, wish);
       for (const one of above) line(`under ${one.subject.replaceAll('\n', ',')}`);
       return [certificate, ...above];
     },
-  });
+  };
+  return expired ? acceptForRepair(host, run, source) : replace(host, site, run, source);
 }
 
 /**
@@ -137,6 +141,23 @@ interface Source {
   title: string;
   /** The certificate, its issuer next, the root last. */
   chain(line: (text: string) => void): Promise<X509Certificate[]>;
+}
+
+/** Keeps a certificate for the repair of this server, which needs it before all others. */
+async function acceptForRepair(
+  host: Host,
+  { dryRun, confirm, listen }: CaRenewal,
+  { title, chain }: Source,
+): Promise<Report> {
+  const step = stepper(host, listen, [['certificate', title]]);
+  if (dryRun) return DRY_RUN;
+  await confirm();
+  const accepted = await step('certificate', async () => {
+    const found = await chain((text) => listen({ type: 'step-line', id: 'certificate', line: text }));
+    await acceptChain(found);
+    return found;
+  });
+  return acceptedReport(accepted);
 }
 
 /** Puts a certificate into the place of the CA's by the way of every renewal: through certmonger, then everywhere. */
@@ -204,7 +225,7 @@ export async function undoCaRenewal(host: Host): Promise<Report> {
     throw refusal(
       'ca-renewal-begun',
       'certmonger has the new certificate, and the token holds it.',
-      'Put it in place with "capstan renew". Go back then with the certificate that the CA had, or with "capstan ca-renew --self-signed".',
+      'Put it in place with "capstan renew", or with "capstan repair" where the one before has expired. Go back then with the certificate that the CA had, or with "capstan ca-renew --self-signed".',
     );
   await forgetAccepted();
   if (request.status !== MONITORING || request.caError)
@@ -212,7 +233,7 @@ export async function undoCaRenewal(host: Host): Promise<Report> {
       await untrack(certmonger, request);
       await trackOne(host, certmonger, site, CA_CERTIFICATE);
     });
-  return { title: 'The CA goes on with the certificate that it has.', facts: [], next: [] };
+  return { title: 'The new certificate is taken back; the CA has the one that it had.', facts: [], next: [] };
 }
 
 /** What certmonger says of the certificate of the CA. @throws CapstanError `tracking-missing`, those of certmonger */
@@ -317,17 +338,35 @@ function requestReport({ fingerprint }: MadeRequest): Report {
   };
 }
 
-function placedReport(site: Site, [own, ...above]: readonly X509Certificate[]): Report {
-  const root = (above.at(-1) ?? own)?.subject.replaceAll('\n', ',');
+function acceptedReport(chain: readonly X509Certificate[]): Report {
+  return {
+    title: `A certificate of the CA below ${rootOf(chain)} is accepted, and not in place yet: the one before has expired.`,
+    facts: factsOf(chain),
+    next: [
+      'Put it in place, and renew what else has expired: capstan repair',
+      'Or take it back before that: capstan ca-renew --undo',
+    ],
+  };
+}
+
+function rootOf(chain: readonly X509Certificate[]): string | undefined {
+  return chain.at(-1)?.subject.replaceAll('\n', ',');
+}
+
+function factsOf([own]: readonly X509Certificate[]): Report['facts'] {
+  return [
+    { name: 'Serial number', value: own?.serialNumber ?? '' },
+    { name: 'Good until', value: own?.validToDate.toISOString().slice(0, 10) ?? '' },
+  ];
+}
+
+function placedReport(site: Site, chain: readonly X509Certificate[]): Report {
   return {
     title:
-      above.length === 0
+      chain.length === 1
         ? `The CA of ${site.hostname} signs itself, with the key that it had.`
-        : `The CA of ${site.hostname} has the new certificate, below ${root}.`,
-    facts: [
-      { name: 'Serial number', value: own?.serialNumber ?? '' },
-      { name: 'Good until', value: own?.validToDate.toISOString().slice(0, 10) ?? '' },
-    ],
+        : `The CA of ${site.hostname} has the new certificate, below ${rootOf(chain)}.`,
+    facts: factsOf(chain),
     next: [
       'See how all is: capstan status, capstan health',
       'The other servers take it over within the hour; at once: capstan renew --all on each of them',

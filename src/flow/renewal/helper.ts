@@ -78,6 +78,7 @@ const UNCONFIGURED = [
   'dogtag-missing',
   'roles-unknown',
   'renewal-external',
+  'renewal-awaits-repair',
 ];
 
 function failed(error: unknown): HelperAnswer {

@@ -9,6 +9,7 @@ import { enroll } from '../../dogtag/enroll.ts';
 import { type CaAccount, caSession } from '../../dogtag/rest.ts';
 import { failure, refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
+import { isBeingRepaired } from '../repair/journal.ts';
 import { CA_FILE, dogtagOf, installedServer, type Site } from '../site.ts';
 import { acceptedFor } from './accepted.ts';
 import { fromElsewhere, isFromElsewhere, standingOf, systemCertificates } from './cluster.ts';
@@ -20,7 +21,7 @@ import { RENEWAL_SERVICE } from './units.ts';
  * unless one of the CA itself was accepted that is on its way into its place.
  * Elsewhere it is the one that that server published. Where the token is that server's, the certificate is on it already
  * when it is published: certmonger is told to wait, and is then made to read it, so that nobody writes it twice.
- * @throws CapstanError `renewal-unknown`, `renewal-external`, `not-installed`, those of {@link standingOf}, of the CA's session, and
+ * @throws CapstanError `renewal-unknown`, `renewal-external`, `renewal-awaits-repair`, `not-installed`, those of {@link standingOf}, of the CA's session, and
  *   `enrollment-failed`, `renewal-unverified`
  */
 export async function renewCertificate(host: Host, request: RenewalRequest): Promise<HelperAnswer> {
@@ -30,6 +31,7 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
   if (standing.renewsHere) {
     const accepted = await acceptedFor(request.current);
     if (accepted) {
+      await requireRepair(request.current);
       await requireSameKey(host, request.request, request.current);
       return { code: ANSWERS.issued, output: accepted.toString().trim() };
     }
@@ -42,6 +44,20 @@ export async function renewCertificate(host: Host, request: RenewalRequest): Pro
   if (offered && !standing.sharesToken) return { code: ANSWERS.issued, output: offered.toString().trim() };
   if (offered) await host.run('systemctl', ['start', '--no-block', RENEWAL_SERVICE]);
   return askLater(request.asked);
+}
+
+/**
+ * An expired certificate of the CA is replaced while Dogtag is at rest for a repair; before that, what was accepted can be
+ * taken back.
+ * @throws CapstanError `renewal-awaits-repair`
+ */
+async function requireRepair({ validToDate }: X509Certificate): Promise<void> {
+  if (validToDate >= new Date() || (await isBeingRepaired())) return;
+  throw refusal(
+    'renewal-awaits-repair',
+    'The certificate of the CA has expired; the new one that was accepted waits for the repair of this server.',
+    'Begin that with "capstan repair".',
+  );
 }
 
 /** Which system certificate it is: certmonger does not say, but its request has the same certificate. */

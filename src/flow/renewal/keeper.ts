@@ -126,7 +126,10 @@ async function mayGoOn(host: Host, { token }: Site, { status }: TrackingRequest)
   return !status.endsWith('_PIN') || !(await tokenAnswers(host, token)).pinCountLow;
 }
 
-/** Whether a certificate of the CA was accepted here that certmonger has not taken yet: the run was killed that was at it. */
+/**
+ * Whether a certificate of the CA was accepted here that certmonger has not taken yet: the run was killed that was at it. One
+ * that follows an expired one waits for a repair.
+ */
 async function isAccepted(
   host: Host,
   site: Site,
@@ -134,7 +137,7 @@ async function isAccepted(
   request: TrackingRequest,
 ): Promise<boolean> {
   const current = new X509Certificate(request.certificate);
-  if (!isAtRest(request) || !(await acceptedFor(current))) return false;
+  if (!isAtRest(request) || current.validToDate < new Date() || !(await acceptedFor(current))) return false;
   return (await standingOf(host, site, certificate, current)).renewsHere;
 }
 

@@ -2,6 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import { withCertmonger } from '../../certmonger/bus.ts';
 import { untrack } from '../../certmonger/tracking.ts';
+import { withRemoteDirectory } from '../../directory/remote.ts';
+import { publishedCaCertificates } from '../../directory/tree.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { stopInstance } from '../../dogtag/destroy.ts';
 import { tokenCertificate } from '../../dogtag/nssdb.ts';
@@ -11,26 +13,34 @@ import type { Host } from '../../host/host.ts';
 import { pemCertificates } from '../../names/pem.ts';
 import type { JournalFile } from '../../plan/journal.ts';
 import type { Step, StepReport } from '../../plan/step.ts';
-import { acceptChain, acceptedFor } from '../renewal/accepted.ts';
+import { acceptChain, acceptedChain, forgetRequest } from '../renewal/accepted.ts';
 import { CA_CERTIFICATE, caDuty, caInPlace, handOver, trackedCa } from '../renewal/ca.ts';
 import { signedByToken } from '../renewal/ca-request.ts';
+import { isFromElsewhere } from '../renewal/cluster.ts';
 import { nowInPlace, refreshCopies } from '../renewal/place.ts';
-import type { Site } from '../site.ts';
+import { directoryOf, type Site } from '../site.ts';
+import { chainOf } from '../steps/record.ts';
 import { trackOne } from '../steps/tracking.ts';
-import { isExpired } from './expiry.ts';
+import { isExpired, requireSuccessor, successorIn } from './expiry.ts';
 
 /** The step that does it; its entry in the journal has the number of what the token signed. */
 const AUTHORITY = 'authority';
 
 /**
- * Has Dogtag start with another one: where this server renews for all, one that the token signs, and that Dogtag itself
- * replaces when it runs, because it answers OCSP queries only for what it has issued (10.10.2); elsewhere the one on the token.
+ * Has Dogtag start with another one: where this server renews for all, what was accepted of another authority, or one that the
+ * token signs, and that Dogtag itself replaces when it runs, because it answers OCSP queries only for what it has issued
+ * (10.10.2); elsewhere the one on the token.
  */
 export function authorityCertificate(host: Host, site: Site): Step {
   return {
     id: AUTHORITY,
-    title: 'Renew the certificate of the CA, if it has expired, with its key on the token',
-    done: async () => !isExpired(await caInPlace(host)),
+    title: 'Replace the certificate of the CA, if it has expired, for its key on the token',
+    async done() {
+      const current = await caInPlace(host);
+      const [accepted] = await acceptedChain();
+      // The record of what was accepted goes when all copies are in place.
+      return !isExpired(current) && !accepted?.raw.equals(current.raw);
+    },
     async apply({ line, remember }) {
       // Stopped already, unless the host booted since.
       await stopInstance(host, INSTANCE);
@@ -43,9 +53,21 @@ export function authorityCertificate(host: Host, site: Site): Step {
       const placed = [{ certificate: CA_CERTIFICATE, serial, renewed }];
       await refreshCopies(host, site, placed, line);
       await nowInPlace(host, site, placed);
+      await forgetRequest();
     },
     undo: async () => {},
   };
+}
+
+/**
+ * Has the certificate of the CA be good, or be one that a repair of this host can replace.
+ * @returns in words, what becomes of it
+ * @throws CapstanError (exit code 2) `ca-expired`; `directory-unreachable`, `command-failed`
+ */
+export async function requireAuthority(host: Host, site: Site): Promise<string> {
+  const [current, duty] = await Promise.all([caInPlace(host), caDuty(host, site)]);
+  if (!duty.renewsHere) return `comes from ${duty.master ?? 'another server'}`;
+  return requireSuccessor(current, await acceptedChain());
 }
 
 /** The serial number, hexadecimal, of the certificate that the token signed in this repair; undefined where it signed none. */
@@ -70,20 +92,24 @@ async function renewedHere(
   current: X509Certificate,
   { line, remember }: Pick<StepReport, 'line' | 'remember'>,
 ): Promise<X509Certificate> {
-  let accepted = await acceptedFor(current);
-  if (!accepted) {
-    accepted = await signedByToken(host, site, current);
-    await remember({ bridge: accepted.serialNumber });
-    await acceptChain([accepted]);
+  const accepted = await acceptedChain();
+  requireSuccessor(current, accepted);
+  const [known] = successorIn(accepted, current) ?? [];
+  const renewed = known ?? (await signedByToken(host, site, current));
+  if (!known) {
+    await remember({ bridge: renewed.serialNumber });
+    await acceptChain([renewed]);
   }
-  await handOver(host, site, [accepted], line);
-  return accepted;
+  await handOver(host, site, [renewed], line);
+  return renewed;
 }
 
 /** certmonger reads what is on the token anew. */
 async function renewedElsewhere(host: Host, site: Site, current: X509Certificate): Promise<X509Certificate> {
-  const found = await onToken(host, site, current);
+  const found = successorIn(await acceptedChain(), current)?.[0] ?? (await onToken(host, site, current));
   if (!found) throw notOnToken(site, current);
+  const chain = chainOf(String(found), await publishedByMaster(host, site, found));
+  await acceptChain(pemCertificates(chain).map((pem) => new X509Certificate(pem)));
   const request = await trackedCa(host);
   await withCertmonger(host, async (certmonger) => {
     await untrack(certmonger, request);
@@ -92,7 +118,23 @@ async function renewedElsewhere(host: Host, site: Site, current: X509Certificate
   return found;
 }
 
-/** A certificate on the token that takes the place of the expired one. */
+/**
+ * Those above a certificate that another authority made, from the server that renews for all: what it sends does not arrive
+ * here before the directory of this host has a new certificate.
+ */
+async function publishedByMaster(host: Host, site: Site, found: X509Certificate): Promise<Buffer[]> {
+  const { master } = await caDuty(host, site);
+  if (!isFromElsewhere(found) || master === undefined) return [];
+  const { suffix } = directoryOf(site);
+  return withRemoteDirectory(host, { hostname: master, caCertificate: String(found) }, (directory) =>
+    publishedCaCertificates(directory, suffix),
+  );
+}
+
+/**
+ * A certificate on the token that takes the place of the expired one: signed by its own key, or by another authority; those
+ * above it are asked for.
+ */
 async function onToken(
   host: Host,
   { token }: Site,
@@ -103,9 +145,12 @@ async function onToken(
   return pemCertificates(listed)
     .map((pem) => new X509Certificate(pem))
     .find(
-      (one) =>
-        isRenewalOf(one, current) && !isExpired(one) && one.checkIssued(one) && one.verify(one.publicKey),
+      (one) => isRenewalOf(one, current) && !isExpired(one) && (isFromElsewhere(one) || isSelfSigned(one)),
     );
+}
+
+function isSelfSigned(one: X509Certificate): boolean {
+  return one.checkIssued(one) && one.verify(one.publicKey);
 }
 
 function notOnToken({ token, hostname }: Site, { validToDate }: X509Certificate) {

@@ -1,7 +1,8 @@
 /** What of a server's certificates has expired. */
 import { X509Certificate } from 'node:crypto';
-import { CA_SIGNING_NICKNAME, INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
+import { INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
 import { certificatePem, tokenCertificate } from '../../dogtag/nssdb.ts';
+import { isRenewalOf } from '../../dogtag/renewed.ts';
 import { refusal } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { isFromElsewhere, systemCertificates } from '../renewal/cluster.ts';
@@ -42,15 +43,13 @@ export function isExpired({ validToDate }: Pick<X509Certificate, 'validToDate'>,
 
 /**
  * Those that have expired, first the one that did first.
- * @throws CapstanError (exit code 2) `nothing-expired`, `clock-behind`, `ca-expired`
+ * @throws CapstanError (exit code 2) `nothing-expired`, `clock-behind`
  */
 export function requireExpired(certificates: readonly Named[], now = new Date()): Named[] {
   const expired = certificates
     .filter(({ certificate }) => isExpired(certificate, now))
     .toSorted((a, b) => a.certificate.validToDate.getTime() - b.certificate.validToDate.getTime());
   refuseOddClock(certificates, now);
-  const authority = expired.find(({ name }) => name === `"${CA_SIGNING_NICKNAME}"`);
-  if (authority && isFromElsewhere(authority.certificate)) throw authorityExpired(authority.certificate);
   if (expired.length > 0) return expired;
   throw refusal(
     'nothing-expired',
@@ -69,11 +68,44 @@ function refuseOddClock(certificates: readonly Named[], now: Date): void {
   );
 }
 
+/**
+ * Has an expired certificate of the CA be one that this host can replace: the key on the token signs another one, unless it is
+ * for another authority to do that.
+ * @param accepted a certificate that was accepted for its place, and those above it
+ * @returns in words, where the next one comes from
+ * @throws CapstanError (exit code 2) `ca-expired`
+ */
+export function requireSuccessor(
+  current: X509Certificate,
+  accepted: readonly X509Certificate[],
+  now = new Date(),
+): string {
+  if (!isExpired(current, now)) return `is good until ${day(current)}`;
+  const [next] = successorIn(accepted, current, now) ?? [];
+  if (next) return `one that was accepted takes its place, good until ${day(next)}`;
+  if (isFromElsewhere(current)) throw authorityExpired(current);
+  return 'signs itself once more';
+}
+
+/**
+ * What was accepted for the place of a certificate of the CA, or is there already while other copies are not; undefined where
+ * it is for another one, or has expired meanwhile with any of those above it.
+ */
+export function successorIn(
+  accepted: readonly X509Certificate[],
+  current: X509Certificate,
+  now = new Date(),
+): readonly X509Certificate[] | undefined {
+  const [own] = accepted;
+  if (!own || accepted.some((one) => isExpired(one, now))) return undefined;
+  return own.raw.equals(current.raw) || isRenewalOf(own, current) ? accepted : undefined;
+}
+
 function authorityExpired(certificate: X509Certificate) {
   return refusal(
     'ca-expired',
     `The certificate of the CA itself expired on ${day(certificate)}; ${certificate.issuer.replaceAll('\n', ',')} issued it, and alone can renew it.`,
-    'Make a request for another one with "capstan ca-renew --external-ca", go on with "capstan ca-renew --external-cert-file", and then repair the rest.',
+    'Make a request for another one with "capstan ca-renew --external-ca", have it accepted with "capstan ca-renew --external-cert-file", and then repair the server.',
   );
 }
 

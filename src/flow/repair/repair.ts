@@ -9,6 +9,7 @@ import { version } from '../../version.ts';
 import { requireHsm, serverProblems, wakeDirectory } from '../recovery.ts';
 import { requireServer } from '../renewal/renew.ts';
 import { DRY_RUN, type InstalledServer, type Report } from '../site.ts';
+import { requireAuthority } from './authority.ts';
 import { certificatesHere, day, requireExpired } from './expiry.ts';
 import { REPAIR_JOURNAL } from './journal.ts';
 import { requireTurn } from './shared.ts';
@@ -79,6 +80,10 @@ export async function undoRepair(host: Host, listen: Listener): Promise<Report> 
 }
 
 function checks(host: Host, { site, hasKra }: InstalledServer, goesOn: boolean): Check[] {
+  const withDirectory = async (look: () => Promise<string>) => {
+    const { directory } = await serverProblems(host, site, { directory: true, ca: false });
+    return directory ? 'is looked at when the directory runs' : look();
+  };
   return [
     {
       id: 'token',
@@ -102,12 +107,14 @@ function checks(host: Host, { site, hasKra }: InstalledServer, goesOn: boolean):
       },
     },
     {
+      id: 'authority',
+      title: 'The certificate of the CA',
+      run: () => withDirectory(() => requireAuthority(host, site)),
+    },
+    {
       id: 'turn',
       title: 'It is the turn of this server',
-      async run() {
-        const { directory } = await serverProblems(host, site, { directory: true, ca: false });
-        return directory ? 'is looked at when the directory runs' : requireTurn(host, site, hasKra);
-      },
+      run: () => withDirectory(() => requireTurn(host, site, hasKra)),
     },
   ];
 }

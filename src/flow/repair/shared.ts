@@ -13,7 +13,7 @@ import { pause, within } from '../../host/wait.ts';
 import type { Step } from '../../plan/step.ts';
 import { peersOf } from '../peers.ts';
 import { CA_CERTIFICATE } from '../renewal/ca.ts';
-import { dutyOf, standingOf, systemCertificates } from '../renewal/cluster.ts';
+import { dutyOf, isFromElsewhere, standingOf, systemCertificates } from '../renewal/cluster.ts';
 import { sameSerial } from '../renewal/keeper.ts';
 import { type Candidate, isDue, renewOne } from '../renewal/renew.ts';
 import { directoryOf, dogtagOf, type Site } from '../site.ts';
@@ -125,7 +125,9 @@ async function candidates(host: Host, site: Site, hasKra: boolean, bridge = ''):
     }
     const isBridge = certificate.id === CA_CERTIFICATE.id && sameSerial(request.serial, bridge);
     if (!isDue(request) && !isBridge) continue;
-    const standing = await standingOf(host, site, certificate, new X509Certificate(request.certificate));
+    const current = new X509Certificate(request.certificate);
+    const standing = await standingOf(host, site, certificate, current);
+    if (standing.renewsHere && isFromElsewhere(current)) continue;
     due.push({ certificate, request, standing });
   }
   return due;

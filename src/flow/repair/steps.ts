@@ -1,5 +1,5 @@
 /** The steps of a repair, in their order. */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { withCertmonger } from '../../certmonger/bus.ts';
 import { MONITORING, trackingRequests, untrack } from '../../certmonger/tracking.ts';
 import { INSTANCE, type SystemCertificate } from '../../dogtag/certificates.ts';
@@ -14,7 +14,7 @@ import { isActive, start } from '../../host/services.ts';
 import type { JournalFile } from '../../plan/journal.ts';
 import type { Step } from '../../plan/step.ts';
 import { restoreCa, serverProblems, startDirectory } from '../recovery.ts';
-import { systemCertificates } from '../renewal/cluster.ts';
+import { isFromElsewhere, systemCertificates } from '../renewal/cluster.ts';
 import { issueRenewal } from '../renewal/issue.ts';
 import { renewedHere, sameSerial } from '../renewal/keeper.ts';
 import { endsSoon, type OwnCertificate, ownCertificates } from '../renewal/own.ts';
@@ -22,7 +22,7 @@ import { placeCertificates } from '../renewal/place.ts';
 import { placedAs, recordPlaced } from '../renewal/record.ts';
 import { directoryOf, type Site } from '../site.ts';
 import { trackOne } from '../steps/tracking.ts';
-import { authorityCertificate, bridgeIn } from './authority.ts';
+import { authorityCertificate, bridgeIn, requireAuthority } from './authority.ts';
 import { dogtagRuns, relaxation, settingsBefore, startDogtag } from './dogtag.ts';
 import { requireTurn, sharedCertificates } from './shared.ts';
 import { removeRepairAgent, wayToCa, withRepairAgent } from './way.ts';
@@ -43,7 +43,10 @@ export function repairSteps(
   const [agent, directory] = ownCertificates(host, site) as [OwnCertificate, OwnCertificate];
   return [
     servicesRun(host, site),
-    relaxation(host, () => requireTurn(host, site, hasKra)),
+    relaxation(host, async () => {
+      await requireAuthority(host, site);
+      await requireTurn(host, site, hasKra);
+    }),
     authorityCertificate(host, site),
     dogtagRuns(host, site, hasKra),
     agentCertificate(host, site, agent),
@@ -184,6 +187,8 @@ function watched(host: Host, hasKra: boolean): Step {
       for (const { id, nickname } of systemCertificates(hasKra)) {
         const request = requests.find((one) => one.id === id);
         if (request?.status === MONITORING && !request.caError) continue;
+        // Near its end certmonger is told that another authority renews it, and says so from then on.
+        if (request?.certificate && isFromElsewhere(new X509Certificate(request.certificate))) continue;
         throw failure(
           'tracking-not-monitoring',
           `certmonger does not watch "${nickname}" as it should: ${request?.caError ?? request?.status ?? 'it has no request for it'}`,

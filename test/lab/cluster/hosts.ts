@@ -12,6 +12,9 @@ export const CA_FILE = '/root/cluster-ca.crt';
 /** Seconds for a server or a replica; they take 80 to 120 on one core. */
 const INSTALL_DEADLINE = 1200;
 
+/** Seconds in which the renewal service is done with what it found. */
+const SERVICE_DONE = 180;
+
 /** A host's full name. */
 export function fqdn(host: string): string {
   return `${host}.example.test`;
@@ -64,6 +67,15 @@ export async function succeeds(
   const run = await capstan(host, words, options);
   if (run.exit === 0) return run;
   throw new Error(`capstan ${words.join(' ')} on ${host} ended with ${run.exit}: ${run.output.slice(-3000)}`);
+}
+
+/**
+ * What a run says last that is not to begin. What certmonger starts after it saved a certificate may be at work on the host
+ * still; that has its turn first.
+ */
+export async function refusal(host: string, words: readonly string[]): Promise<ClusterEvent> {
+  const isOver = ({ last }: ClusterRun) => last.code !== 'already-running';
+  return (await until(SERVICE_DONE, () => capstan(host, words), isOver)).found.last;
 }
 
 /** The first server from password files. */

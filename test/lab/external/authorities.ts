@@ -24,20 +24,24 @@ export const CORP = '/root/corp';
 export const OFFLINE = '/root/offline';
 
 /**
- * Makes a root and an authority below it in {@link CORP}, and certifies the request of the host: `ca.crt`, `chain.p7b` with
+ * Makes a root and an authority below it in a folder, and certifies the request of the host: `ca.crt`, `chain.p7b` with
  * the two above it; and badly: `other.crt` for another key, `bad.crt` of no CA and with SHA-1.
  */
-export async function certifyByOpenssl(host: string, request: string): Promise<void> {
+export async function certifyByOpenssl(
+  host: string,
+  request: string,
+  { folder = CORP, days = 3000 }: { folder?: string; days?: number } = {},
+): Promise<void> {
   await sh(
     host,
-    `mkdir -p ${CORP}; cd ${CORP}; cat > ext.cnf <<'END'${EXTENSIONS}END
+    `mkdir -p ${folder}; cd ${folder}; cat > ext.cnf <<'END'${EXTENSIONS}END
      by() { openssl x509 -req -CAcreateserial "$@" 2>/dev/null; }
      openssl req -newkey rsa:2048 -nodes -keyout root.key -out root.csr -subj '/O=Corp/CN=Corp Root' 2>/dev/null
      openssl x509 -req -in root.csr -signkey root.key -days 7300 -extfile ext.cnf -extensions root -out root.crt 2>/dev/null
      openssl req -newkey rsa:2048 -nodes -keyout middle.key -out middle.csr -subj '/O=Corp/CN=Corp Issuing' 2>/dev/null
      by -in middle.csr -CA root.crt -CAkey root.key -days 3650 -extfile ext.cnf -extensions middle -out middle.crt
      openssl req -newkey rsa:2048 -nodes -keyout other.key -out other.csr -subj '/O=EXAMPLE.TEST/CN=Certificate Authority' 2>/dev/null
-     good='-CA middle.crt -CAkey middle.key -days 3000 -extfile ext.cnf -extensions ca'
+     good='-CA middle.crt -CAkey middle.key -days ${days} -extfile ext.cnf -extensions ca'
      by -in ${request} $good -out ca.crt
      by -in other.csr $good -out other.crt
      by -in ${request} -CA middle.crt -CAkey middle.key -sha1 -out bad.crt
