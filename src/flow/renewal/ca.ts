@@ -228,7 +228,9 @@ export async function undoCaRenewal(host: Host): Promise<Report> {
       'Put it in place with "capstan renew", or with "capstan repair" where the one before has expired. Go back then with the certificate that the CA had, or with "capstan ca-renew --self-signed".',
     );
   await forgetAccepted();
-  if (request.status !== MONITORING || request.caError)
+  // What has expired certmonger does not just watch: it asks for another one, and is told to wait for the repair.
+  const isExpired = new X509Certificate(request.certificate).validToDate < new Date();
+  if (!isExpired && (request.status !== MONITORING || request.caError))
     await withCertmonger(host, async (certmonger) => {
       await untrack(certmonger, request);
       await trackOne(host, certmonger, site, CA_CERTIFICATE);
