@@ -1,7 +1,7 @@
 /** The certificate of the CA itself, where it has expired: it comes before all that it signs. */
 import { X509Certificate } from 'node:crypto';
 import { withCertmonger } from '../../certmonger/bus.ts';
-import { untrack } from '../../certmonger/tracking.ts';
+import { trackingRequests, untrack } from '../../certmonger/tracking.ts';
 import { withRemoteDirectory } from '../../directory/remote.ts';
 import { publishedCaCertificates } from '../../directory/tree.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
@@ -110,9 +110,11 @@ async function renewedElsewhere(host: Host, site: Site, current: X509Certificate
   if (!found) throw notOnToken(site, current);
   const chain = chainOf(String(found), await publishedByMaster(host, site, found));
   await acceptChain(pemCertificates(chain).map((pem) => new X509Certificate(pem)));
-  const request = await trackedCa(host);
   await withCertmonger(host, async (certmonger) => {
-    await untrack(certmonger, request);
+    const requests = await trackingRequests(certmonger);
+    // A run that was killed may have left none.
+    const request = requests.find(({ id }) => id === CA_CERTIFICATE.id);
+    if (request) await untrack(certmonger, request);
     await trackOne(host, certmonger, site, CA_CERTIFICATE);
   });
   return found;
