@@ -33,7 +33,7 @@ export async function serverUnits(site: Site, hasCa: boolean): Promise<ServerUni
     plain('directory', directory),
     ...(hasCa ? [tomcat] : []),
     plain('certmonger', 'certmonger.service'),
-    ...(hasCa ? [plain('renewal', RENEWAL_TIMER)] : []),
+    plain('renewal', RENEWAL_TIMER),
     ...((await hasFeedKeeper()) ? [plain('feed-keeper', FEED_KEEPER)] : []),
   ];
 }

@@ -6,6 +6,7 @@ import type { Host } from '../../host/host.ts';
 import { disable, enable, isEnabled } from '../../host/services.ts';
 import type { Step } from '../../plan/step.ts';
 import { addFeedKeeper, hasFeedKeeper, removeFeedKeeper } from '../feed-keeper.ts';
+import { addRenewalUnits, hasRenewalTimer, removeRenewalUnits } from '../renewal/units.ts';
 import { directoryOf, type Site } from '../site.ts';
 
 const DROP_IN_FOLDER = `/etc/systemd/system/${dogtagUnit(INSTANCE)}.d`;
@@ -26,14 +27,20 @@ export function startAtBoot(host: Host, site: Site, withCa = true): Step {
     async apply(report) {
       const enabled = await Promise.all(units.map((unit) => isEnabled(host, unit)));
       const missing = units.filter((_, index) => !enabled[index]);
-      await report.remember({ enabled: missing, keeperWasThere: await hasFeedKeeper() });
+      // A run that was killed here has made some of it.
+      const before = (report.facts.enabled ?? []) as string[];
+      const keeperWasThere = report.facts.keeperWasThere ?? (await hasFeedKeeper());
+      const timerWasThere = report.facts.timerWasThere ?? (await hasRenewalTimer());
+      await report.remember({ enabled: [...before, ...missing], keeperWasThere, timerWasThere });
       if (withCa) await writeFileAtomically(DROP_IN, dropIn(directory));
       if (missing.length > 0) await enable(host, ...missing);
       else await host.run('systemctl', ['daemon-reload']);
+      await addRenewalUnits(host);
       if (await addFeedKeeper(host, directoryOf(site))) report.line('The feeds are kept going by a service');
     },
     async undo(report) {
-      // A server that keeps its directory still needs it.
+      // A server that keeps its directory still needs them.
+      if (report.facts.timerWasThere === false) await removeRenewalUnits(host);
       if (report.facts.keeperWasThere === false) await removeFeedKeeper(host);
       for (const unit of (report.facts.enabled ?? []) as string[]) await disable(host, unit);
       if (withCa) {

@@ -17,13 +17,7 @@ import type { Host } from '../../host/host.ts';
 import type { Step } from '../../plan/step.ts';
 import { forgetAccepted, forgetRequest } from '../renewal/accepted.ts';
 import { forgetPlaced, placedAs, placedCertificates, recordPlaced } from '../renewal/record.ts';
-import {
-  AFTER_SAVING,
-  addRenewalUnits,
-  hasRenewalTimer,
-  helperCommand,
-  removeRenewalUnits,
-} from '../renewal/units.ts';
+import { AFTER_SAVING, helperCommand } from '../renewal/units.ts';
 import type { Site } from '../site.ts';
 
 /** What certmonger calls the CA of this cluster. */
@@ -62,23 +56,19 @@ export function tracking(
         const requests = await trackingRequests(certmonger);
         const watched = new Set(requests.flatMap(({ id, status }) => (status === MONITORING ? [id] : [])));
         const placed = await placedCertificates();
-        return (
-          [...ids].every((one) => watched.has(one) && placed[one] !== undefined) && (await hasRenewalTimer())
-        );
+        return [...ids].every((one) => watched.has(one) && placed[one] !== undefined);
       }),
     apply: (report) =>
       withCertmonger(host, async (certmonger) => {
         await dropStuck(certmonger, ids);
         await trackAll(host, certmonger, { site, certificates }, report.line);
-        await addRenewalUnits(host);
       }),
     undo: () =>
       withCertmonger(host, async (certmonger) => {
-        // The CA that certmonger asks, and what puts its certificates in place, go with the CA's own.
-        if (certificates === CA_CERTIFICATES) await removeRenewalUnits(host);
         for (const request of await trackingRequests(certmonger)) {
           if (ids.has(request.id)) await untrack(certmonger, request);
         }
+        // The CA that certmonger asks goes with the CA's own.
         if (certificates === CA_CERTIFICATES) await removeKnownCa(certmonger, CA_NICKNAME);
         if (certificates === CA_CERTIFICATES) await forgetAccepted();
         if (certificates === CA_CERTIFICATES) await forgetRequest();
