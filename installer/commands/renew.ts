@@ -18,7 +18,8 @@ in the directory, and, for the certificate of the CA itself, where it is trusted
 done when the CA has made a signature.
 
 What all servers share is renewed on one of them ("capstan role list" says which) and
-published in the directory. On the others this command takes it over.
+published in the directory. On the others this command takes it over. A server without
+a CA asks that one for the certificate of its directory.
 
 Examples:
   capstan renew                                  what is due

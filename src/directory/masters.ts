@@ -1,5 +1,6 @@
 /** The servers of a cluster and their roles, recorded where and as FreeIPA records its own. */
 import type { Directory } from './client.ts';
+import { removeRequest } from './requests.ts';
 import { mastersDn } from './tree.ts';
 
 /** A role that a server can have; the name of its entry (FreeIPA's). */
@@ -102,8 +103,9 @@ export async function removeRole(
   await directory.remove(roleDn(suffix, hostname, role));
 }
 
-/** Forgets a server with all its roles; that it is not recorded is no error. */
+/** Forgets a server with all its roles, and what it asked for; that it is not recorded is no error. */
 export async function removeServer(directory: Directory, suffix: string, hostname: string): Promise<void> {
+  await removeRequest(directory, suffix, hostname);
   const dn = serverDn(suffix, hostname);
   if (!(await directory.entry(dn, ['1.1']))) return;
   const roles = await directory.search(dn, { scope: 'one', attributes: ['1.1'] });

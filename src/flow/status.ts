@@ -19,6 +19,7 @@ import { REQUEST_FILE, type RequestFacts, requestOf, waitingSteps } from './exte
 import { checkRecovery } from './key-recovery.ts';
 import { acceptedChain } from './renewal/accepted.ts';
 import { isInPlace, type Placed, placedCertificates } from './renewal/record.ts';
+import { requestStanding } from './renewal/without-ca.ts';
 import { isBeingRepaired } from './repair/journal.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
@@ -79,7 +80,7 @@ export async function serverStatus(host: Host): Promise<Status> {
     directory(host, site),
     ...(hasCa
       ? [token(host, site), agentCertificate(), authority(host, site), certificates(host, site, hasKra)]
-      : []),
+      : [askedCertificate(host, site)]),
     ...(hasKra ? [keyRecovery(host, site)] : []),
     ...(hasCa ? [connector(host, site)] : []),
   ]);
@@ -215,6 +216,16 @@ async function directory(host: Host, site: Site): Promise<Finding[]> {
       return `serves ${instance.suffix}, its certificate verifies and ${lasting(expires)}`;
     }),
   ]);
+}
+
+/** Whether a server without a CA waits for another certificate of its directory; nothing where it does not. */
+async function askedCertificate(host: Host, site: Site): Promise<Finding[]> {
+  const told = await finding(
+    'certificate',
+    'directory certificate',
+    async () => (await requestStanding(host, site)) ?? '',
+  );
+  return told.detail === '' ? [] : [told];
 }
 
 async function agentCertificate(): Promise<Finding[]> {

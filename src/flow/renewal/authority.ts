@@ -1,5 +1,6 @@
 /** What follows when the CA's own certificate is renewed. */
 import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { trustCaInDirectory, trustsFormer } from '../../directory/certificate.ts';
 import { type Directory, withLocalDirectory } from '../../directory/client.ts';
 import { instanceUnit } from '../../directory/instance.ts';
@@ -8,6 +9,7 @@ import { presentedChain } from '../../directory/remote.ts';
 import { publishCaCertificate, publishedCaCertificates } from '../../directory/tree.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { writtenByDogtag } from '../../dogtag/own-agent.ts';
+import { isRenewalOf } from '../../dogtag/renewed.ts';
 import { failure, isInterruption } from '../../errors.ts';
 import { writeFileAtomically } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
@@ -73,7 +75,6 @@ export async function chainHere(host: Host, site: Site, authority: X509Certifica
 export async function refreshCaTrust(host: Host, site: Site, line: (text: string) => void): Promise<void> {
   const instance = directoryOf(site);
   const text = await caCertificate(host);
-  await writeFileAtomically(CA_FILE, text, { mode: 0o644 });
   await withLocalDirectory(host, instance, (directory) =>
     publishCaCertificate(
       directory,
@@ -81,9 +82,37 @@ export async function refreshCaTrust(host: Host, site: Site, line: (text: string
       pemCertificates(text).map((one) => new X509Certificate(one).raw),
     ),
   );
+  await trustChain(host, site, text, line);
+}
+
+/** @param text PEM, the certificate of the CA first */
+async function trustChain(host: Host, site: Site, text: string, line: (text: string) => void): Promise<void> {
+  const instance = directoryOf(site);
   await trustCaInDirectory(host, instance, text, !(await allShow(host, site, text)));
+  // After the directory's own database: on a server without a CA this file says how far that one came.
+  await writeFileAtomically(CA_FILE, text, { mode: 0o644 });
   line(`Restarting the directory ${instance.name}`);
   await restart(host, instanceUnit(instance));
+}
+
+/**
+ * Has all on a server without a CA trust the certificate of the CA that the directory publishes, where that has followed the
+ * one that is trusted: the same name and key, whoever has signed it.
+ * @returns whether there was one
+ * @throws CapstanError as {@link refreshCaTrust}
+ */
+export async function followCa(host: Host, site: Site, line: (text: string) => void): Promise<boolean> {
+  const { suffix, ...instance } = directoryOf(site);
+  const trusted = new X509Certificate(await readFile(CA_FILE, 'utf8'));
+  const published = await withLocalDirectory(host, instance, (directory) =>
+    publishedCaCertificates(directory, suffix),
+  );
+  const found = published.map((der) => new X509Certificate(der));
+  if (found.some(({ raw }) => raw.equals(trusted.raw))) return false;
+  const successor = found.find((one) => isRenewalOf(one, trusted));
+  if (!successor) return false;
+  await trustChain(host, site, chainOf(successor.toString(), published), line);
+  return true;
 }
 
 /**
@@ -99,7 +128,7 @@ export async function forgetFormerTrust(
 ): Promise<boolean> {
   const instance = directoryOf(site);
   if (!(await trustsFormer(host, instance))) return false;
-  const text = await caCertificate(host);
+  const text = await readFile(CA_FILE, 'utf8');
   if (!(await allShow(host, site, text))) return false;
   line(`Restarting the directory ${instance.name} without what was above the CA before`);
   await trustCaInDirectory(host, instance, text, false);

@@ -26,6 +26,7 @@ import { CA_NICKNAME, trackOne } from '../steps/tracking.ts';
 import { tokenAnswers } from '../token-look.ts';
 import { stepper } from '../token-move.ts';
 import { acceptedFor } from './accepted.ts';
+import { answerRequests } from './asked.ts';
 import { forgetFormerTrust } from './authority.ts';
 import { standingOf, systemCertificates } from './cluster.ts';
 import { endsSoon, ownCertificates } from './own.ts';
@@ -33,6 +34,7 @@ import { refreshPins } from './pins.ts';
 import { notInPlace, placeCertificates, type Renewed } from './place.ts';
 import { placedCertificates } from './record.ts';
 import { helperCommand } from './units.ts';
+import { keepDirectory } from './without-ca.ts';
 
 /** Milliseconds between two looks whether certmonger is at work. */
 const BETWEEN_LOOKS = 1000;
@@ -49,13 +51,13 @@ export async function keepRenewalsHere(host: Host, listen: Listener): Promise<Re
   const server = await installedServer();
   const { hostname } = server.site;
   const nothing = (title: string) => ({ title, facts: [], next: [] });
-  if (!server.hasCa || isUnfinished(tellingJournal(server)) || (await isBeingRepaired()))
-    return nothing(`The CA of ${hostname} is not whole; its certificates are left alone.`);
+  if (isUnfinished(tellingJournal(server)) || (await isBeingRepaired()))
+    return nothing(`The server ${hostname} is not whole; its certificates are left alone.`);
   const step = stepper(host, listen, [['renewals', 'Look for renewed certificates']]);
   const line = (text: string) => listen({ type: 'step-line', id: 'renewals', line: text });
   const done = await step(
     'renewals',
-    () => keepRenewals(host, server.site, line),
+    () => (server.hasCa ? keepRenewals : keepDirectory)(host, server.site, line),
     (placed) => placed.length > 0,
   );
   if (done.length === 0) return nothing('No certificate is new.');
@@ -97,6 +99,7 @@ export async function keepRenewals(host: Host, site: Site, line: (text: string) 
     await own.renew();
     done.push(`renewed ${own.title}`);
   }
+  done.push(...(await answerRequests(host, site, line)));
   return done;
 }
 

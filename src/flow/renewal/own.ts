@@ -82,8 +82,14 @@ async function renewDirectory(
   const instance = directoryOf(site);
   const request = await requestDirectoryCertificate(host, instance, directorySubject(site));
   const issued = await issueRenewal(host, site, { request, current, profile: SERVER_PROFILE }, way);
+  await serveDirectory(host, site, issued);
+  return issued;
+}
+
+/** Has the directory serve a renewed certificate, for which it is started anew. @throws CapstanError `directory-certificate-unverified`, `command-failed`, ... */
+export async function serveDirectory(host: Host, site: Site, issued: X509Certificate): Promise<void> {
+  const instance = directoryOf(site);
   const caCertificate = await readFile(CA_FILE, 'utf8');
   await installDirectoryCertificate(host, instance, issued.toString(), caCertificate);
   await verifyDirectoryCertificate(host, instance, caCertificate);
-  return issued;
 }

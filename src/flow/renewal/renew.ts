@@ -23,6 +23,7 @@ import { fromElsewhere, isFromElsewhere, type Standing, standingOf, systemCertif
 import { hasChanged, keepRenewals, takeOver, trackMissing } from './keeper.ts';
 import { DUE_DAYS, ownCertificates } from './own.ts';
 import { refreshPins } from './pins.ts';
+import { renewDirectoryHere } from './without-ca.ts';
 
 /** What is to be renewed. */
 export interface RenewalWish {
@@ -51,8 +52,9 @@ export async function renewCertificates(
   host: Host,
   { nickname, force, listen }: RenewalWish,
 ): Promise<Report> {
-  const { site, hasKra } = await requireServer();
+  const { site, hasKra, hasCa } = await requireWhole();
   await refuseDuringRepair();
+  if (!hasCa) return renewDirectoryHere(host, site, { nickname, force, listen });
   const own = ownCertificates(host, site).filter(({ name }) => nickname === undefined || name === nickname);
   const wanted = own.length > 0 && nickname !== undefined ? [] : wantedCertificates(nickname, hasKra);
   await runChecks(looks(host, site), listen);
@@ -92,6 +94,17 @@ function tell(listen: Listener, id: string): (line: string) => void {
  * @throws CapstanError `not-root`, `not-installed`, `unfinished-run`, `no-ca`
  */
 export async function requireServer(): Promise<InstalledServer> {
+  const server = await requireWhole();
+  if (server.hasCa) return server;
+  throw refusal(
+    'no-ca',
+    `${server.site.hostname} has no CA; the certificate of its directory is all that it has.`,
+    'Renew that with "capstan renew directory"; what all share, on the renewal master: capstan role list',
+  );
+}
+
+/** @throws CapstanError `not-root`, `not-installed`, `unfinished-run` */
+async function requireWhole(): Promise<InstalledServer> {
   const server = await installedServer();
   const journal = tellingJournal(server);
   if (isUnfinished(journal)) {
@@ -102,12 +115,7 @@ export async function requireServer(): Promise<InstalledServer> {
       `Go on with "capstan ${flow} --resume", or take everything back with "capstan ${flow} --undo".`,
     );
   }
-  if (server.hasCa) return server;
-  throw refusal(
-    'no-ca',
-    `${server.site.hostname} has no CA, without which nothing is renewed here.`,
-    'Before the certificate of its directory ends, give it a CA with "capstan ca-add"; it is renewed then.',
-  );
+  return server;
 }
 
 function wantedCertificates(nickname: string | undefined, hasKra: boolean): readonly SystemCertificate[] {

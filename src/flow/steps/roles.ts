@@ -7,6 +7,7 @@ import {
   removeRole,
   removeServer,
 } from '../../directory/masters.ts';
+import { removeRequest } from '../../directory/requests.ts';
 import { CA_SUFFIX } from '../../dogtag/deployment.ts';
 import { type CapstanError, sentenceOf } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
@@ -71,9 +72,11 @@ function role(host: Host, site: Site, subsystem: RoleName): Step {
     done: async () => false,
     async apply() {
       const { serial } = await tokenAnswers(host, site.token);
-      await withLocalDirectory(host, { name }, (directory) =>
-        recordRole(directory, suffix, site.hostname, subsystem, { tokenSerial: serial }),
-      );
+      await withLocalDirectory(host, { name }, async (directory) => {
+        await recordRole(directory, suffix, site.hostname, subsystem, { tokenSerial: serial });
+        // Its own CA is asked from now on.
+        await removeRequest(directory, suffix, site.hostname);
+      });
     },
     undo: (report) =>
       takenFrom(host, name, report.line, (directory) =>
