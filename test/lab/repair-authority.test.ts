@@ -7,7 +7,7 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sleepDays } from './clock.ts';
 import { issue } from './cluster/certificates.ts';
-import { refusal, succeeds } from './cluster/hosts.ts';
+import { killed, refusal, succeeds } from './cluster/hosts.ts';
 import { expectGood } from './cluster/proofs.ts';
 import { CORP, certifyByOpenssl } from './external/authorities.ts';
 import { ABOVE, expectCa, REQUEST, serialAndKey, taken } from './external/places.ts';
@@ -94,13 +94,7 @@ describe('a CA that another authority signed, after its own end', () => {
 
   test('is repaired below a new root, though the repair is killed while it puts the certificate in place', async () => {
     await succeeds('ca1', taken([`${ANEW}/ca.crt`, `${ANEW}/chain.p7b`]));
-    await sh(
-      'ca1',
-      `capstan repair --unattended --output json > /root/repair.json 2>&1 & run=$!
-       until grep -q 'Putting the certificates in place' /root/repair.json; do kill -0 $run; sleep 0.1; done
-       sleep 1; kill -9 $run`,
-      REPAIRED,
-    );
+    await killed('ca1', REPAIR, 'Putting the certificates in place', 1);
     await succeeds('ca1', REPAIR, REPAIRED);
     expect(await refusal('ca1', REPAIR)).toMatchObject({ failures: [{ code: 'nothing-expired' }] });
   });

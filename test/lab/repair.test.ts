@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sleepDays } from './clock.ts';
 import { issue } from './cluster/certificates.ts';
-import { capstan, fqdn, ldapsearch, refusal, succeeds, until, valuesOf } from './cluster/hosts.ts';
+import { capstan, fqdn, killed, ldapsearch, refusal, succeeds, until, valuesOf } from './cluster/hosts.ts';
 import { expectGood, expectReplicated } from './cluster/proofs.ts';
 import { archive, makeClient, recover } from './cluster/recovery.ts';
 import { PLACES_OF_SECRETS, secretsOf } from './cluster/remains.ts';
@@ -100,13 +100,7 @@ describe('after three years', () => {
 
   test('a repair that is killed is gone on with, and nobody else touches the server before', async () => {
     await sampled('ca1', async () => {
-      await sh(
-        'ca1',
-        `capstan repair --unattended --output json > /root/repair.json 2>&1 & run=$!
-         until grep -q '"step-started","id":"agent"' /root/repair.json; do kill -0 $run; sleep 0.1; done
-         sleep 0.5; kill -9 $run`,
-        REPAIRED,
-      );
+      await killed('ca1', ['repair', '--unattended'], '"step-started","id":"agent"', 0.5);
       expect((await capstan('ca1', ['restart'])).last.code).toBe('unfinished-repair');
       await succeeds('ca1', ['repair', '--unattended'], REPAIRED);
     });

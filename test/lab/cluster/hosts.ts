@@ -78,6 +78,19 @@ export async function refusal(host: string, words: readonly string[]): Promise<C
   return (await until(SERVICE_DONE, () => capstan(host, words), isOver)).found.last;
 }
 
+/** Runs Capstan on a host, and kills it some seconds after it has told a certain thing. */
+export async function killed(
+  host: string,
+  words: readonly string[],
+  told: string,
+  seconds: number,
+): Promise<void> {
+  const script = `capstan "$@" --output json > /run/killed.json 2>&1 & run=$!
+    until grep -q -e '${told}' /run/killed.json; do kill -0 $run; sleep 0.1; done
+    sleep ${seconds}; kill -9 $run`;
+  await inHost(host, ['bash', '-ec', script, 'killed', ...words], { deadline: INSTALL_DEADLINE });
+}
+
 /** The first server from password files. */
 export async function firstServer(): Promise<ClusterRun> {
   return succeeds('ca1', ['server-install', '--unattended', ...(await installOptions())]);
