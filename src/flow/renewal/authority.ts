@@ -89,10 +89,10 @@ export async function refreshCaTrust(host: Host, site: Site, line: (text: string
 async function trustChain(host: Host, site: Site, text: string, line: (text: string) => void): Promise<void> {
   const instance = directoryOf(site);
   await trustCaInDirectory(host, instance, text, !(await allShow(host, site, text)));
-  // After the directory's own database: on a server without a CA this file says how far that one came.
-  await writeFileAtomically(CA_FILE, text, { mode: 0o644 });
   line(`Restarting the directory ${instance.name}`);
   await restart(host, instanceUnit(instance));
+  // Last: on a server without a CA this file says that all came so far.
+  await writeFileAtomically(CA_FILE, text, { mode: 0o644 });
 }
 
 /**
