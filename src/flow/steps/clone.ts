@@ -7,8 +7,8 @@ import { removeArchivedPasswords } from '../../dogtag/archives.ts';
 import { INSTANCE } from '../../dogtag/certificates.ts';
 import { type CaCloneDeployment, caCloneDeployments } from '../../dogtag/clone-deployment.ts';
 import { trustCloneCertificates } from '../../dogtag/clone-trust.ts';
-import type { Deployment } from '../../dogtag/deployment.ts';
 import { destroyCa, sharedFolders, stopInstance } from '../../dogtag/destroy.ts';
+import { checkProfiles, checkSignature } from '../../dogtag/health.ts';
 import { allowLargeRequests } from '../../dogtag/large-requests.ts';
 import { enrollMember } from '../../dogtag/membership.ts';
 import { makeOwnAgent } from '../../dogtag/own-agent.ts';
@@ -42,29 +42,44 @@ export function cloneAuthority(
   joining: Joining,
   secrets: () => CloneSecrets,
 ): Step {
+  const make = (report: StepReport) => spawnClone(host, site, joining, secrets(), report);
   return {
     id: CA_STEP,
     title: `Create a clone of the certificate authority, with the keys on the token ${site.token.label}`,
     done: async () => false,
     async apply(report) {
       await report.remember({ newFolders: await absentPaths(sharedFolders()) });
-      await spawnClone(host, site, joining, secrets(), report);
+      await make(report).catch(async (error: unknown) => {
+        if (!lacksNumbers(error)) throw error;
+        report.line(
+          `The CA of ${site.supplier} has no serial numbers to share yet; trying again in ${UNTIL_RESERVED} s`,
+        );
+        // A second pkispawn would keep what the first one left: a TLS certificate that it signed itself (10.10.2).
+        await unmake(host, site, report);
+        await pause(host, UNTIL_RESERVED * 1000, `serial numbers of ${site.supplier}`);
+        await make(report);
+      });
       await removeArchivedPasswords(INSTANCE);
       await ownAgent(host, site, joining);
+      // pkispawn may end well with a CA that knows no profile and signs nothing.
+      await checkProfiles(host, site.hostname, (await dogtagOf()).restPath);
+      await checkSignature(host, site.hostname, await readFile(CA_FILE, 'utf8'));
     },
-    async undo(report) {
-      await stopInstance(host, INSTANCE);
-      await withLocalDirectory(host, directoryOf(site), (directory) =>
-        removeCaTraces(directory, site.hostname, true),
-      ).catch((error: unknown) => {
-        if (isInterruption(error)) throw error;
-        report.line(`The security domain could not be told: ${sentenceOf(error)}`);
-      });
-      await destroyCa(host, INSTANCE, report.line);
-      await removeAgent();
-      for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
-    },
+    undo: (report) => unmake(host, site, report),
   };
+}
+
+async function unmake(host: Host, site: JoinedSite, report: StepReport): Promise<void> {
+  await stopInstance(host, INSTANCE);
+  await withLocalDirectory(host, directoryOf(site), (directory) =>
+    removeCaTraces(directory, site.hostname, true),
+  ).catch((error: unknown) => {
+    if (isInterruption(error)) throw error;
+    report.line(`The security domain could not be told: ${sentenceOf(error)}`);
+  });
+  await destroyCa(host, INSTANCE, report.line);
+  await removeAgent();
+  for (const folder of (report.facts.newFolders ?? []) as string[]) await removeEmptyFolder(folder);
 }
 
 async function spawnClone(
@@ -79,7 +94,7 @@ async function spawnClone(
   await withPrivateFolder(async (folder) => {
     const deployment = cloneDeployment(site, { ...secrets, join: password }, folder.path);
     for (const part of caCloneDeployments(deployment, profile)) {
-      await spawnPatiently(host, site, part, report.line);
+      await spawn(host, part, report.line);
       // pkispawn names its archive by the second, and fails when two runs fall into one (seen with 10.10.2).
       const otherSecond = part.name === 'installation' ? sleep(1000) : undefined;
       if (part.name === 'installation') {
@@ -93,23 +108,6 @@ async function spawnClone(
       await otherSecond;
     }
   });
-}
-
-/** Tries once more where the CA that is cloned has only just started, and has no numbers to give away yet. */
-async function spawnPatiently(
-  host: Host,
-  { supplier }: JoinedSite,
-  part: Deployment,
-  line: (text: string) => void,
-): Promise<void> {
-  try {
-    await spawn(host, part, line);
-  } catch (error) {
-    if (!lacksNumbers(error)) throw error;
-    line(`The CA of ${supplier} has no serial numbers to share yet; trying again in ${UNTIL_RESERVED} s`);
-    await pause(host, UNTIL_RESERVED * 1000, `serial numbers of ${supplier}`);
-    await spawn(host, part, line);
-  }
 }
 
 /**
