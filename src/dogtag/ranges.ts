@@ -19,14 +19,17 @@ export async function hastenRanges(instance: string): Promise<void> {
   });
 }
 
-/** Seconds after which a CA that was just started has reserved numbers, with some to spare. */
+/** Seconds after which a CA that was just started, or gave all away, has reserved numbers, with some to spare. */
 export const UNTIL_RESERVED = INTERVAL + 15;
 
-/** Whether pkispawn failed because the CA that is cloned has no numbers to give away yet. */
+/**
+ * Whether pkispawn failed because the CA that is cloned has no numbers to give away yet; or, which Dogtag calls `null`, because it
+ * gave all away that it had, and has none left for the certificate of the clone's TLS server (10.10.2, seen).
+ */
 export function lacksNumbers(error: unknown): boolean {
   return (
     error instanceof CapstanError &&
     error.code === 'pkispawn-failed' &&
-    /ca-range-request/.test(error.message)
+    /ca-range-request|Configuration failed: null/.test(error.message)
   );
 }
