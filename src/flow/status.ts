@@ -19,7 +19,6 @@ import { REQUEST_FILE, type RequestFacts, requestOf, waitingSteps } from './exte
 import { checkRecovery } from './key-recovery.ts';
 import { acceptedChain } from './renewal/accepted.ts';
 import { isInPlace, type Placed, placedCertificates } from './renewal/record.ts';
-import { requestStanding } from './renewal/without-ca.ts';
 import { isBeingRepaired } from './repair/journal.ts';
 import { readRoles } from './roles.ts';
 import { CA_FILE, directoryOf, dogtagOf, installedServer, type Site, tellingJournal } from './site.ts';
@@ -220,6 +219,8 @@ async function directory(host: Host, site: Site): Promise<Finding[]> {
 
 /** Whether a server without a CA waits for another certificate of its directory; nothing where it does not. */
 async function askedCertificate(host: Host, site: Site): Promise<Finding[]> {
+  // What makes and reads requests takes time to load, and only such a server needs it.
+  const { requestStanding } = await import('./renewal/without-ca.ts');
   const told = await finding(
     'certificate',
     'directory certificate',

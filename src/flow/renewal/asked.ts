@@ -11,7 +11,7 @@ import { judged } from '../../external/facts.ts';
 import type { Host } from '../../host/host.ts';
 import { readRequest } from '../../root/request.ts';
 import { pemOf } from '../../root/x509.ts';
-import { caOf } from '../roles.ts';
+import { caOf, holders } from '../roles.ts';
 import { CA_FILE, directoryOf, type Site } from '../site.ts';
 import { issueRenewal } from './issue.ts';
 
@@ -31,7 +31,8 @@ export async function answerRequests(
     servers: await recordedServers(directory, suffix),
   }));
   const done: string[] = [];
-  if (servers.find((server) => caOf(server)?.renewalMaster)?.hostname !== site.hostname) return done;
+  const [master] = holders(servers, 'renewal-master');
+  if (master !== site.hostname) return done;
   for (const one of asked) {
     if (one.certificate || one.refused !== undefined) continue;
     const answer = await answerTo(host, site, one, servers, line);

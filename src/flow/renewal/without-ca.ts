@@ -63,8 +63,8 @@ export async function renewDirectoryHere(
   const { name, title, current } = directoryCertificate(host, site);
   if (nickname !== undefined && nickname !== name) throw unknown(site, nickname);
   const before = await askedHere(host, site);
-  const ends = (await current()).validToDate.toISOString().slice(0, 10);
-  if (nickname !== undefined && !force && !before && !endsSoon(await current())) throw notDue(title, ends);
+  const certificate = await current();
+  if (nickname !== undefined && !force && !before && !endsSoon(certificate)) throw notDue(title, certificate);
   const step = stepper(host, listen, [['place', `Renew ${title}, and follow the certificate of the CA`]]);
   const line = (text: string) => listen({ type: 'step-line', id: 'place', line: text });
   const done = await step(
@@ -163,10 +163,10 @@ function unknown({ hostname }: Site, nickname: string) {
   );
 }
 
-function notDue(title: string, ends: string) {
+function notDue(title: string, { validToDate }: X509Certificate) {
   return refusal(
     'not-due',
-    `For ${title} there is none to be put in place; it is good until ${ends}, and another one is asked for 28 days before.`,
+    `For ${title} there is none to be put in place; it is good until ${validToDate.toISOString().slice(0, 10)}, and another one is asked for 28 days before.`,
     'Ask for it all the same with --force.',
   );
 }
